@@ -1,21 +1,30 @@
 //! Finds the projects that the server rejects, so that the others land. The decisions are pure: the
 //! caller pushes the projects of [`Isolation::next_push`], and passes the result back.
 //!
-//! If the server's message names projects, the rest is pushed first. If it names none, parts of the
-//! projects are pushed. Each accepted part has landed, and the search goes on in the remaining
-//! projects.
+//! Two facts about a rejected push help. Its message may name projects: these are set aside, and the
+//! others are pushed first. Or the server accepts a part of it: one of the others is probably
+//! rejected, so these are the suspects. The next push is the first one in this table whose state
+//! applies:
 //!
-//! A message can also name projects that the server accepts, as in a list of checks or in a hint. So
-//! a project is only withheld after the server rejected a push of that project alone, or after the
-//! server accepted the same push without it. The named projects are pushed again at the end, up to
-//! [`MAX_ALONE`] each alone, more in halves. After two messages that name some, the first named
-//! project is pushed alone at once: if the server accepts it, the names have another meaning, and
-//! are ignored from then on.
+//! | state | next push |
+//! |---|---|
+//! | no push was rejected | all projects |
+//! | the search has ended | none |
+//! | a named project is doubted | that project alone |
+//! | there are suspects | a part of the suspects |
+//! | several pushes were rejected, and none has landed | one project |
+//! | some projects are neither decided nor named | all of these, or a part |
+//! | only named projects are left | one of them; half of them if they are more than [`MAX_ALONE`] |
 //!
-//! If the server accepts a part of a rejected push, it probably rejects one of the others, so these
-//! are the suspects. The first part is a third of the projects, and suspects are halved. Compared
-//! with halves from the start, this costs one push more for one rejected project, and four less for
-//! three. The greatest number of pushes, including the first one, if the server names none:
+//! A message can also name projects that the server accepts: in a list of checks, in a hint, or
+//! because it shows the first path of each push. So a project is only rejected if the server
+//! rejected it alone, or if it accepted the others of the same push. If it rejects a push without
+//! the named projects, one of these is doubted. If the server accepts this one alone, all names are
+//! ignored from then on.
+//!
+//! The first part is a third of the projects, and suspects are halved. Compared with halves from the
+//! start, this costs one push more for one rejected project, and four less for three. The greatest
+//! number of pushes, including the first one, if the server names none:
 //!
 //! | projects | 1 rejected | 2 rejected | 3 rejected |
 //! |--:|--:|--:|--:|
@@ -23,9 +32,11 @@
 //! | 20 | 9 | 16 | 17 |
 //! | 50 | 10 | 19 | 21 |
 //!
-//! A server that rejects every push without naming a reason for it must not be asked for each
-//! project, so the search ends after [`MAX_REJECTED`] projects if nothing has landed, and after
-//! [`MAX_PUSHES`] in any case.
+//! Three named projects take five pushes if one message names all of them, and six if each message
+//! names one. Names of other projects cost a few pushes more than none.
+//!
+//! A server that rejects every push must not be asked for each project, so the search ends after
+//! [`MAX_REASONS`] rejections if nothing has landed, and after [`MAX_PUSHES`] in any case.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -33,63 +44,73 @@ use crate::codex::remote::{Rejection, RejectionKind};
 
 /// The number of pushes after which the search ends.
 pub(super) const MAX_PUSHES: u32 = 64;
-/// The number of rejected projects, or of messages that name some, after which the search ends if
-/// the server has not accepted any push.
-const MAX_REJECTED: usize = 6;
-/// The number of named projects that are pushed again each alone. With the first push and that of
-/// the others, three named projects take five pushes.
+/// The number of projects that were rejected alone, or of messages that name some, after which the
+/// search ends if nothing has landed.
+const MAX_REASONS: usize = 6;
+/// The number of named projects that are pushed each alone.
 const MAX_ALONE: usize = 3;
 
-/// The state of the search.
+/// The state of the search. Projects are given by their indexes.
 #[derive(Debug, Default)]
 pub(super) struct Isolation {
-    /// The projects that the server rejects, by index, each with the words that are about it.
+    /// The projects that the server rejects, each with the words that are about it.
     rejected: BTreeMap<usize, Rejection>,
-    /// The projects that a message names and that are pushed again, each with the words that are
-    /// about it.
-    named: BTreeMap<usize, Rejection>,
-    /// The other projects of the last rejected push that have not landed, if its message names only
-    /// one project, and that project.
-    named_alone: Option<(BTreeSet<usize>, usize)>,
+    names: NamedProjects,
     /// The projects of a rejected push of which the server probably rejects at least one.
     suspects: BTreeSet<usize>,
+    size: PushSize,
+    tally: Tally,
+}
+
+/// The projects that the server's messages name.
+#[derive(Debug, Default)]
+struct NamedProjects {
+    /// Those that are pushed again, each with the words that are about it.
+    set_aside: BTreeMap<usize, Rejection>,
+    /// The only project that the message about the last rejected push names, and the others of that
+    /// push that have not landed.
+    only: Option<(usize, BTreeSet<usize>)>,
+    /// A named project that is pushed alone next, because the server also rejects pushes without it.
+    doubted: Option<usize>,
+    /// Whether the server has accepted a doubted project: it names them for another reason.
+    are_ignored: bool,
+}
+
+/// How many of the projects that are not named are pushed, if there are no suspects.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum PushSize {
+    /// All of them: the server names the projects that it rejects.
+    All,
+    /// A part that depends on the number of rejected projects.
+    #[default]
+    Fraction,
+    /// At most so many, because the server rejected a larger push for its size.
+    AtMost(usize),
+}
+
+/// The results so far.
+#[derive(Debug, Default)]
+struct Tally {
     /// The number of projects in the first rejected push; 0 before it.
     initial: usize,
     /// The number of results since then, including it.
     pushes: u32,
-    /// The number of projects that were rejected when they were pushed alone.
-    rejected_alone: usize,
-    /// The number of rejections whose messages named projects.
-    naming: usize,
-    /// The meaning of the names, as far as it is known.
-    names: NameMeaning,
+    /// The number of rejections whose messages name projects, and of projects that were rejected
+    /// alone without having been named.
+    reasons: usize,
     /// Whether the server has accepted a push.
     has_landed: bool,
-    /// The order in which the projects that are no suspects are pushed.
-    rest: Rest,
 }
 
-/// The meaning of a project name in a message.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum NameMeaning {
-    #[default]
-    Unknown,
-    /// The server has rejected a named project alone.
-    Rejected,
-    /// The server has accepted a named project after two messages: it names them for another reason.
-    Ignored,
-}
-
-/// The next push of projects that are no suspects.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Rest {
-    /// All of them: the server names the projects that it rejects.
-    Whole,
-    /// A part that depends on the number of rejected projects.
-    #[default]
-    Part,
-    /// At most so many, because the server rejected a larger push for its size.
-    AtMost(usize),
+/// The scope of the rejections of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum RejectionScope {
+    /// Some projects. The others can land or are in the codex.
+    SomeProjects,
+    /// Each project that changes, not all for the same reason.
+    EachProject,
+    /// Perhaps every push.
+    EveryPush,
 }
 
 impl Isolation {
@@ -100,33 +121,36 @@ impl Isolation {
         if !self.is_searching() {
             return candidates.into_iter().collect();
         }
-        if self.has_ended() || candidates.is_empty() {
+        if self.has_ended() {
             return BTreeSet::new();
         }
-        let (named, candidates): (Vec<_>, Vec<_>) = candidates
-            .into_iter()
-            .partition(|index| self.named.contains_key(index));
-        if candidates.is_empty() {
-            return self.part_of_named(named);
-        }
-        if let Some(first) = named.first().filter(|_| self.checks_names()) {
-            return BTreeSet::from([*first]);
+        if let Some(doubted) = self.names.doubted
+            && candidates.contains(&doubted)
+        {
+            return BTreeSet::from([doubted]);
         }
 
-        let suspects: Vec<_> = candidates
-            .iter()
-            .copied()
-            .filter(|index| self.suspects.contains(index))
-            .collect();
-        if !suspects.is_empty() {
+        let (named, others): (Vec<_>, Vec<_>) = candidates
+            .into_iter()
+            .partition(|index| self.names.set_aside.contains_key(index));
+        let is_named = others.is_empty();
+        let rest = if is_named { named } else { others };
+        let is_suspect = |index: &usize| self.suspects.contains(index);
+        let suspects: Vec<_> = rest.iter().copied().filter(is_suspect).collect();
+        let (group, size) = if is_named {
+            let group = if suspects.is_empty() { rest } else { suspects };
+            let size = self.size_of_named(group.len());
+            (group, size)
+        } else if !suspects.is_empty() {
             let size = self.size_of_suspects(suspects.len());
-            return suspects.into_iter().take(size).collect();
-        }
-        if self.tries_one() {
-            return BTreeSet::from([candidates[candidates.len() / 2]]);
-        }
-        let size = self.size_of_rest(candidates.len());
-        candidates.into_iter().take(size).collect()
+            (suspects, size)
+        } else if self.tries_one() {
+            (vec![rest[rest.len() / 2]], 1)
+        } else {
+            let size = self.size_of_rest(rest.len());
+            (rest, size)
+        };
+        group.into_iter().take(size).collect()
     }
 
     /// The projects that change and are not known to be rejected.
@@ -144,29 +168,31 @@ impl Isolation {
 
     /// Whether the server has rejected a push.
     pub(super) fn is_searching(&self) -> bool {
-        self.initial > 0
+        self.tally.initial > 0
     }
 
     /// Notes that a push of these projects has landed.
     pub(super) fn accept(&mut self, pushed: impl IntoIterator<Item = usize>) {
-        self.has_landed = true;
+        self.tally.has_landed = true;
         if self.is_searching() {
-            self.pushes += 1;
+            self.tally.pushes += 1;
         }
         let pushed: BTreeSet<_> = pushed.into_iter().collect();
-        if self.checks_names() && self.are_named(&pushed) {
-            self.names = NameMeaning::Ignored;
-            self.rest = Rest::Part;
-            self.named.clear();
-            self.named_alone = None;
+        if let Some(doubted) = self.names.doubted.take()
+            && pushed.contains(&doubted)
+        {
+            self.names = NamedProjects {
+                are_ignored: true,
+                ..NamedProjects::default()
+            };
+            self.size = PushSize::Fraction;
         }
         for index in &pushed {
             self.suspects.remove(index);
-            self.named.remove(index);
+            self.names.set_aside.remove(index);
         }
-        self.confirm_named_alone(&pushed);
-        if let Some((rest, _)) = &mut self.named_alone {
-            rest.retain(|index| !pushed.contains(index));
+        if let Some((index, rejection)) = self.names.confirm_only(&pushed) {
+            self.rejected.insert(index, rejection);
         }
     }
 
@@ -178,139 +204,124 @@ impl Isolation {
         rejection: &Rejection,
         named: BTreeMap<usize, Vec<String>>,
     ) {
-        self.pushes += 1;
-        if self.initial == 0 {
-            self.initial = pushed.len();
+        self.tally.pushes += 1;
+        if self.tally.initial == 0 {
+            self.tally.initial = pushed.len();
         }
+        if !self.suspects.is_disjoint(pushed) {
+            self.suspects.clear();
+        }
+        self.names.doubted = match self.are_named(pushed) {
+            true => None,
+            false => self.names.set_aside.keys().next().copied(),
+        };
 
         // A message that names all projects is about none of them in particular.
         let is_naming = !named.is_empty()
             && named.len() < pushed.len()
             && !self.are_named(pushed)
-            && self.names != NameMeaning::Ignored;
-        self.suspects.clear();
-        self.named_alone = None;
+            && !self.names.are_ignored;
         if is_naming {
-            self.naming += 1;
-            self.rest = Rest::Whole;
-            if let (Some(index), 1) = (named.keys().next(), named.len()) {
-                let others = pushed.iter().copied().filter(|other| other != index);
-                self.named_alone = Some((others.collect(), *index));
-            }
-            let with_words = |words| Rejection {
-                words,
-                ..rejection.clone()
-            };
-            let named = named
-                .into_iter()
-                .map(|(index, words)| (index, with_words(words)));
-            self.named.extend(named);
+            self.tally.reasons += 1;
+            self.size = PushSize::All;
+            self.names.set_aside(pushed, rejection, named);
         } else if let (Some(index), 1) = (pushed.first(), pushed.len()) {
-            self.rejected_alone += 1;
-            if self.rest != Rest::Whole {
-                self.rest = Rest::Part;
+            if self.size != PushSize::All {
+                self.size = PushSize::Fraction;
             }
-            if self.named.remove(index).is_some() {
-                self.names = NameMeaning::Rejected;
+            if self.names.set_aside.remove(index).is_none() {
+                self.tally.reasons += 1;
             }
             self.rejected.insert(*index, rejection.clone());
         } else if rejection.kind == RejectionKind::TooLarge {
-            self.rest = Rest::AtMost(pushed.len() / 2);
+            self.names.only = None;
+            self.size = PushSize::AtMost(pushed.len() / 2);
         } else {
-            self.rest = Rest::Part;
+            self.names.only = None;
+            self.size = PushSize::Fraction;
             self.suspects.clone_from(pushed);
         }
     }
 
     /// Whether messages have named all of these projects.
     pub(super) fn are_named(&self, projects: &BTreeSet<usize>) -> bool {
-        projects.iter().all(|index| self.named.contains_key(index))
+        let named = &self.names.set_aside;
+        projects.iter().all(|index| named.contains_key(index))
     }
 
-    /// Rejects the project that the last message named alone, if `pushed` is the rest of the same
-    /// push without it: its result is another one.
-    fn confirm_named_alone(&mut self, pushed: &BTreeSet<usize>) {
-        let Some((rest, index)) = &self.named_alone else {
-            return;
-        };
-        if rest == pushed
-            && let Some(rejection) = self.named.remove(index)
-        {
-            self.rejected.insert(*index, rejection);
-            self.named_alone = None;
+    /// The scope of the rejections so far, given the projects that change. `is_any_in_codex` is
+    /// whether the codex has the current files of another project. `is_named` is whether the last
+    /// message names a project.
+    pub(super) fn scope(
+        &self,
+        changed: &BTreeSet<usize>,
+        is_any_in_codex: bool,
+        is_named: bool,
+    ) -> RejectionScope {
+        if !self.has_decided(changed) {
+            let is_in_vain = self.has_ended() && !is_any_in_codex;
+            return match self.is_about_everything() || is_in_vain {
+                true => RejectionScope::EveryPush,
+                false => RejectionScope::SomeProjects,
+            };
         }
-    }
-
-    /// The next push among these projects, which messages have named.
-    fn part_of_named(&self, named: Vec<usize>) -> BTreeSet<usize> {
-        let is_suspect = |index: &usize| self.suspects.contains(index);
-        let suspects: Vec<_> = named.iter().copied().filter(is_suspect).collect();
-        let part = if suspects.is_empty() { named } else { suspects };
-        let size = if part.len() <= MAX_ALONE {
-            1
-        } else {
-            part.len() / 2
-        };
-        part.into_iter().take(size).collect()
-    }
-
-    /// Whether the server has accepted a push.
-    pub(super) fn has_landed(&self) -> bool {
-        self.has_landed
+        // Nothing shows that the server would accept another project than the only one that changes.
+        let is_one_unnamed = changed.len() == 1 && !is_named && !self.tally.has_landed;
+        if is_any_in_codex && !is_one_unnamed {
+            return RejectionScope::SomeProjects;
+        }
+        let mut reasons = self.rejected.values();
+        let first = reasons.next();
+        match reasons.all(|reason| Some(reason) == first) {
+            true => RejectionScope::EveryPush,
+            false => RejectionScope::EachProject,
+        }
     }
 
     /// Whether the server seems to reject every push: it has rejected several projects and accepted
     /// none.
     pub(super) fn is_about_everything(&self) -> bool {
-        !self.has_landed && self.rejected_alone + self.naming >= MAX_REJECTED
-    }
-
-    /// Whether the server's message is the same for all rejected projects.
-    pub(super) fn has_one_message(&self) -> bool {
-        let mut rejections = self.rejected.values();
-        let first = rejections.next();
-        rejections.all(|rejection| Some(rejection) == first)
+        !self.tally.has_landed && self.tally.reasons >= MAX_REASONS
     }
 
     /// Whether the search has ended, perhaps without a result for every project.
     pub(super) fn has_ended(&self) -> bool {
-        self.pushes >= MAX_PUSHES
+        self.tally.pushes >= MAX_PUSHES
     }
 
     /// Clears the results. The server rejects every push, so no single project is the cause.
     pub(super) fn withdraw(&mut self) {
         self.rejected.clear();
-        self.named.clear();
     }
 
-    /// The reason why the server rejects the project, as in [`Isolation::take`].
+    /// The reason why the server rejects the project, if it does.
     pub(super) fn rejection(&self, index: usize) -> Option<&Rejection> {
-        let rejected = self.rejected.get(&index);
-        rejected.or_else(|| self.named.get(&index))
+        self.rejected.get(&index)
     }
 
-    /// Takes the reason why the server rejects the project, if it does, or if the search has ended
-    /// before a project that a message names was pushed again.
+    /// Takes the reason why the server rejects the project, if it does.
     pub(super) fn take(&mut self, index: usize) -> Option<Rejection> {
-        let rejected = self.rejected.remove(&index);
-        rejected.or_else(|| self.named.remove(&index))
-    }
-
-    /// Whether the meaning of the names is to be found out.
-    fn checks_names(&self) -> bool {
-        self.names == NameMeaning::Unknown && self.naming > 1
+        self.rejected.remove(&index)
     }
 
     /// Whether the next push is one project: the server has accepted none so far and may reject
     /// every push.
     fn tries_one(&self) -> bool {
-        let tried = match self.rest {
+        let is_doubtful = match self.size {
             // Some messages that name projects are not unusual if a server names one at a time.
-            Rest::Whole => self.naming + self.rejected_alone > MAX_ALONE + 1,
-            Rest::Part => self.rejected_alone > 0,
-            Rest::AtMost(_) => false,
+            PushSize::All => self.tally.reasons > MAX_ALONE + 1,
+            PushSize::Fraction => !self.rejected.is_empty(),
+            PushSize::AtMost(_) => false,
         };
-        tried && !self.has_landed
+        is_doubtful && !self.tally.has_landed
+    }
+
+    fn size_of_named(&self, named: usize) -> usize {
+        match self.size {
+            _ if named <= MAX_ALONE => 1,
+            PushSize::AtMost(size) => size.clamp(1, named / 2),
+            _ => named / 2,
+        }
     }
 
     fn size_of_suspects(&self, suspects: usize) -> usize {
@@ -323,17 +334,56 @@ impl Isolation {
     }
 
     fn size_of_rest(&self, rest: usize) -> usize {
-        match (self.rest, self.rejected_alone) {
-            (Rest::Whole, _) => rest,
-            (Rest::AtMost(size), _) => size.max(1),
-            (Rest::Part, 0 | 1) => self.third(),
-            (Rest::Part, 2) => rest.div_ceil(2),
-            (Rest::Part, _) => rest,
+        match (self.size, self.rejected.len()) {
+            (PushSize::All, _) => rest,
+            (PushSize::AtMost(size), _) => size.max(1),
+            (PushSize::Fraction, 0 | 1) => self.third(),
+            (PushSize::Fraction, 2) => rest.div_ceil(2),
+            (PushSize::Fraction, _) => rest,
         }
     }
 
     fn third(&self) -> usize {
-        (self.initial / 3).max(1)
+        (self.tally.initial / 3).max(1)
+    }
+}
+
+impl NamedProjects {
+    /// Sets the projects aside that the message about a push names.
+    fn set_aside(
+        &mut self,
+        pushed: &BTreeSet<usize>,
+        rejection: &Rejection,
+        named: BTreeMap<usize, Vec<String>>,
+    ) {
+        self.only = match (named.keys().next(), named.len()) {
+            (Some(only), 1) => {
+                let others = pushed.iter().copied().filter(|other| other != only);
+                Some((*only, others.collect()))
+            }
+            _ => None,
+        };
+        let with_words = |words| Rejection {
+            words,
+            ..rejection.clone()
+        };
+        let named = named.into_iter();
+        self.set_aside
+            .extend(named.map(|(index, words)| (index, with_words(words))));
+    }
+
+    /// Takes the only named project of the last rejected push, with its reason, once the server has
+    /// accepted the others of that push together.
+    fn confirm_only(&mut self, landed: &BTreeSet<usize>) -> Option<(usize, Rejection)> {
+        let (index, others) = self.only.as_mut()?;
+        let is_all = others == landed;
+        others.retain(|other| !landed.contains(other));
+        if !is_all {
+            return None;
+        }
+        let index = *index;
+        self.only = None;
+        Some((index, self.set_aside.remove(&index)?))
     }
 }
 
@@ -343,8 +393,49 @@ mod tests {
 
     use super::*;
 
-    /// The projects that a server names if it rejects a push of these projects.
-    type NamesOf<'n> = &'n dyn Fn(&BTreeSet<usize>) -> BTreeSet<usize>;
+    /// The projects that a message about a rejected push names.
+    #[derive(Debug, Clone)]
+    enum Naming {
+        /// The projects that it rejects.
+        Rejected,
+        /// The first of them.
+        FirstRejected,
+        /// All projects up to the first of them.
+        UpToFirstRejected,
+        /// All projects that it does not reject.
+        Accepted,
+        /// The first project of the push.
+        First,
+        /// The last project of the push.
+        Last,
+        /// One project that it does not reject.
+        OneAccepted(usize),
+        /// Those of these projects that are in the push.
+        These(BTreeSet<usize>),
+        /// Those of these projects that are in the push, and the projects that it rejects.
+        RejectedAndThese(BTreeSet<usize>),
+    }
+
+    impl Naming {
+        fn names(&self, pushed: &BTreeSet<usize>, bad: &BTreeSet<usize>) -> BTreeSet<usize> {
+            let (rejected, accepted) = (pushed & bad, pushed - bad);
+            let only = |index: Option<&usize>| index.copied().into_iter().collect();
+            match self {
+                Self::Rejected => rejected,
+                Self::FirstRejected => only(rejected.first()),
+                Self::UpToFirstRejected => match rejected.first() {
+                    Some(first) => pushed.range(..=first).copied().collect(),
+                    None => BTreeSet::new(),
+                },
+                Self::Accepted => accepted,
+                Self::First => only(pushed.first()),
+                Self::Last => only(pushed.last()),
+                Self::OneAccepted(number) => only(accepted.iter().nth(number % pushed.len())),
+                Self::These(these) => pushed & these,
+                Self::RejectedAndThese(these) => &rejected | &(pushed & these),
+            }
+        }
+    }
 
     /// The result of a search.
     struct Found {
@@ -404,6 +495,14 @@ mod tests {
         })
     }
 
+    /// A server that rejects pushes of the projects `bad`.
+    fn named_search(count: usize, bad: &BTreeSet<usize>, style: &Naming) -> Found {
+        search(count, |pushed| {
+            let is_rejected = !pushed.is_disjoint(bad);
+            is_rejected.then(|| (RejectionKind::Declined, style.names(pushed, bad)))
+        })
+    }
+
     #[test]
     fn three_of_fifty_take_at_most_21_pushes() {
         let mut most = [0; 4];
@@ -450,64 +549,47 @@ mod tests {
     }
 
     #[test]
-    fn projects_that_are_named_one_at_a_time_take_one_push_each() {
+    fn projects_that_are_named_one_at_a_time_take_two_pushes_each() {
         let bad = BTreeSet::from([3, 20, 40]);
-        let found = search(50, |pushed| {
-            let first = pushed.intersection(&bad).next()?;
-            Some((RejectionKind::Declined, BTreeSet::from([*first])))
-        });
+        let found = named_search(50, &bad, &Naming::FirstRejected);
         assert_eq!(found.rejected, bad);
-        assert_eq!(found.landed.len(), 47);
-        assert!(found.pushes <= 6, "{}", found.pushes);
-    }
-
-    #[test]
-    fn names_without_a_meaning_are_ignored() {
-        // A hook prints the first path of a push as its progress, or the last commit.
-        let first = |pushed: &BTreeSet<usize>| pushed.first().copied().into_iter().collect();
-        let last = |pushed: &BTreeSet<usize>| pushed.last().copied().into_iter().collect();
-        let names: [NamesOf<'_>; 2] = [&first, &last];
-        for names in names {
-            for bad in 0..50 {
-                let found = search(50, |pushed| {
-                    let is_rejected = pushed.contains(&bad);
-                    is_rejected.then(|| (RejectionKind::Declined, names(pushed)))
-                });
-                assert_eq!(found.rejected, BTreeSet::from([bad]));
-                assert_eq!(found.landed.len(), 49);
-                assert!(found.pushes <= 21, "{bad}: {}", found.pushes);
-            }
-        }
+        assert_eq!((found.landed.len(), found.pushes), (47, 6));
     }
 
     #[test]
     fn projects_that_are_named_together_are_pushed_again_alone() {
         let bad = BTreeSet::from([3, 20, 40]);
-        let found = search(50, |pushed| {
-            let named = pushed & &bad;
-            (!named.is_empty()).then_some((RejectionKind::Declined, named))
-        });
+        let found = named_search(50, &bad, &Naming::Rejected);
         assert_eq!(found.rejected, bad);
         assert_eq!((found.landed.len(), found.pushes), (47, 5));
     }
 
     #[test]
-    fn accepted_projects_that_a_message_names_land() {
-        let bad = BTreeSet::from([4]);
-        // A list of checks that ends at the first failure, and a hint that mentions another project.
-        let list = |pushed: &BTreeSet<usize>| pushed.range(..=4).copied().collect();
-        let hint = |pushed: &BTreeSet<usize>| pushed & &BTreeSet::from([0]);
-        let both = |pushed: &BTreeSet<usize>| pushed & &BTreeSet::from([0, 4]);
-        let many = |pushed: &BTreeSet<usize>| pushed & &BTreeSet::from([0, 2, 4, 30, 31, 40, 49]);
-        let names: [NamesOf<'_>; 4] = [&list, &hint, &both, &many];
-        for names in names {
-            let found = search(50, |pushed| {
-                let is_rejected = !pushed.is_disjoint(&bad);
-                is_rejected.then(|| (RejectionKind::Declined, names(pushed)))
-            });
-            assert_eq!(found.rejected, bad);
-            assert_eq!(found.landed.len(), 49);
-            assert!(found.pushes <= 12, "{}", found.pushes);
+    fn wrong_names_cost_a_few_pushes_more_than_none() {
+        // The first path of a push, its last commit, a list of checks that ends at the first failure,
+        // a hint that mentions another project, and several projects together.
+        let styles = [
+            Naming::First,
+            Naming::Last,
+            Naming::UpToFirstRejected,
+            Naming::These(BTreeSet::from([0])),
+            Naming::These(BTreeSet::from([0, 2, 4, 30, 31, 40, 49])),
+        ];
+        for style in styles {
+            for bad in [
+                [4].as_slice(),
+                &[0, 30],
+                &[19, 49],
+                &[7, 22, 41],
+                &[0, 1, 49],
+            ] {
+                let bad = bad.iter().copied().collect();
+                let found = named_search(50, &bad, &style);
+                assert_eq!(found.rejected, bad, "{style:?}");
+                assert_eq!(found.landed.len(), 50 - bad.len(), "{style:?}, {bad:?}");
+                let most = [0, 14, 21, 25][bad.len()];
+                assert!(found.pushes <= most, "{style:?}, {bad:?}: {}", found.pushes);
+            }
         }
     }
 
@@ -550,6 +632,21 @@ mod tests {
         proptest::collection::btree_set(0..count, 0..=most.min(count))
     }
 
+    /// Any naming among so many projects.
+    fn style(count: usize) -> impl Strategy<Value = Naming> {
+        prop_oneof![
+            Just(Naming::Rejected),
+            Just(Naming::FirstRejected),
+            Just(Naming::UpToFirstRejected),
+            Just(Naming::Accepted),
+            Just(Naming::First),
+            Just(Naming::Last),
+            (0..count).prop_map(Naming::OneAccepted),
+            some(count, count).prop_map(Naming::These),
+            some(count, count).prop_map(Naming::RejectedAndThese),
+        ]
+    }
+
     proptest! {
         #[test]
         fn all_others_land(
@@ -567,16 +664,14 @@ mod tests {
         }
 
         #[test]
-        fn others_land_whichever_projects_the_server_names(
-            (count, bad, names) in (1..40_usize)
-                .prop_flat_map(|count| (Just(count), some(count, 3), some(count, count)))
+        fn others_land_whatever_the_server_names(
+            (count, bad, style) in (1..=50_usize)
+                .prop_flat_map(|count| (Just(count), some(count, 3), style(count)))
         ) {
-            let found = search(count, |pushed| {
-                let is_rejected = !pushed.is_disjoint(&bad);
-                is_rejected.then(|| (RejectionKind::Declined, pushed & &names))
-            });
+            let found = named_search(count, &bad, &style);
             prop_assert_eq!(found.landed.len(), count - bad.len());
             prop_assert_eq!(found.rejected, bad);
+            prop_assert!(found.pushes <= 25, "{}", found.pushes);
         }
 
         #[test]

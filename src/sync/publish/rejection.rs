@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::commit::CommittedBranch;
-use super::isolation::Isolation;
+use super::isolation::{Isolation, RejectionScope};
 use super::plan::Planned;
 use super::push::{Setback, no_verdict};
 use crate::codex::remote::{Rejection, RejectionKind};
@@ -48,25 +48,19 @@ pub(super) fn isolate(
 
     let changed = planned.changed();
     // Projects that have landed are up to date in the next plan.
-    let is_any_done = planned.is_any_up_to_date();
-    let is_decided = isolation.has_decided(&changed);
-    let may_be_about_all = if is_decided {
-        !is_any_done || (changed.len() == 1 && !is_named && !isolation.has_landed())
-    } else {
-        isolation.is_about_everything() || (isolation.has_ended() && !is_any_done)
-    };
-    if !may_be_about_all {
-        return Ok(());
-    }
-    if is_decided && !isolation.has_one_message() {
-        return Err(SyncError::AllRejected {
+    let is_any_in_codex = planned.is_any_up_to_date();
+    match isolation.scope(&changed, is_any_in_codex, is_named) {
+        RejectionScope::SomeProjects => Ok(()),
+        RejectionScope::EachProject => Err(SyncError::AllRejected {
             place: session.transport.url().host_or_path(),
             branch: session.targets[committed.target].branch.clone(),
             projects: changed.len(),
-        });
+        }),
+        RejectionScope::EveryPush => {
+            isolation.withdraw();
+            Err(rejected(request, session, committed, rejection))
+        }
     }
-    isolation.withdraw();
-    Err(rejected(request, session, committed, rejection))
 }
 
 /// The error for a push that the server rejected. It names the projects that the server's message
