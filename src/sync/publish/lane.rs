@@ -22,7 +22,7 @@ use crate::sync::request::{LaneProjects, SyncRequest};
 
 /// The projects that are pushed to one branch.
 pub(super) struct Lane {
-    /// The index of the branch among the targets of the session.
+    /// The index of the branch among the targets of the session, and of the lane in the run.
     pub(super) target: usize,
     /// The indexes of the projects.
     pub(super) projects: Vec<usize>,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::check::CheckResults;
-use super::commit::Committer;
+use super::commit::{Committed, Committer};
 use super::isolation::Isolation;
 use super::lane::{Lane, LaneProgress, NextRound};
 use super::plan::Planned;
@@ -28,6 +28,7 @@ pub(super) struct Run {
     pub(super) outcome: SyncOutcome,
     pub(super) scanned: Scanned,
     pub(super) checked: CheckResults,
+    /// The lanes, each at the index of its target in the session.
     pub(super) lanes: Vec<Lane>,
     /// The number of pushes that were sent.
     pub(super) pushes: u32,
@@ -138,6 +139,39 @@ impl Run {
         lanes: &[usize],
     ) -> Result<(), SyncError> {
         let started = Instant::now();
+        let committed = self.build(request, session, committer, lanes)?;
+        let Some(results) = self.send(request, session, &committed, lanes)? else {
+            return Ok(());
+        };
+        if let Some(most) = most_refs(&results).filter(|most| *most < lanes.len()) {
+            // The server rejects the number of branches, not what they contain.
+            self.max_refs = most;
+            self.withdraw(lanes);
+            return Ok(());
+        }
+
+        let is_rejected_together = self.note_results(request, &committed, lanes, &results);
+        let duration = started.elapsed();
+        for (branch, outcome) in committed.branches.iter().zip(results) {
+            if is_rejected_together && matches!(outcome, Ok(PushOutcome::Rejected(_))) {
+                self.withdraw(&[branch.target]);
+                continue;
+            }
+            let lane = &mut self.lanes[branch.target];
+            let warnings = &mut self.outcome.warnings;
+            lane.conclude_push(request, session, branch, outcome, duration, warnings);
+        }
+        Ok(())
+    }
+
+    /// Builds the commits of the lanes, and writes them into the clone.
+    fn build(
+        &mut self,
+        request: &SyncRequest<'_>,
+        session: &RemoteSession,
+        committer: &mut Committer<'_>,
+        lanes: &[usize],
+    ) -> Result<Committed, SyncError> {
         let plans: Vec<_> = lanes
             .iter()
             .filter_map(|index| Some((*index, self.lanes[*index].planned.as_ref()?)))
@@ -147,7 +181,18 @@ impl Run {
         self.revisions.clone_from(committer.revisions());
         committed.write_objects(request, session)?;
         request.interrupt.check()?;
+        Ok(committed)
+    }
 
+    /// Sends the commits of the lanes, and returns one result per lane. `None` if files have changed
+    /// while they were sent: nothing landed, and their project has failed.
+    fn send(
+        &mut self,
+        request: &SyncRequest<'_>,
+        session: &mut RemoteSession,
+        committed: &Committed,
+        lanes: &[usize],
+    ) -> Result<Option<Vec<Result<PushOutcome, SyncError>>>, SyncError> {
         self.pushes += 1;
         for branch in &committed.branches {
             let replaces = session.targets[branch.target].tip;
@@ -155,27 +200,29 @@ impl Run {
             lane.attempts.begin(replaces, branch);
         }
         let pushed: Vec<_> = lanes.iter().map(|lane| self.lanes[*lane].push()).collect();
-        let results = match push(session, request, &committed, &pushed) {
-            Ok(PushResults::Judged(results)) => results,
-            Ok(PushResults::Incomplete(failure)) => {
-                self.pushes -= 1;
-                self.withdraw(lanes);
-                self.scanned.failed.insert(failure.project, failure.error);
-                return Ok(());
-            }
-            Err(error) => {
-                self.pushes -= 1;
-                self.withdraw(lanes);
-                return Err(error);
-            }
+        let failure = match push(session, request, committed, &pushed) {
+            Ok(PushResults::Judged(results)) => return Ok(Some(results)),
+            Ok(PushResults::Incomplete(failure)) => Ok(failure),
+            Err(error) => Err(error),
         };
-        if let Some(most) = most_refs(&results).filter(|most| *most < lanes.len()) {
-            // The server rejects the number of branches, not what they contain.
-            self.max_refs = most;
-            self.withdraw(lanes);
-            return Ok(());
-        }
-        let rejection = rejection_of_all(request, &results);
+
+        self.pushes -= 1;
+        self.withdraw(lanes);
+        let failure = failure?;
+        self.scanned.failed.insert(failure.project, failure.error);
+        Ok(None)
+    }
+
+    /// Notes the results of a push in the search for rejected lanes. Returns whether the server has
+    /// rejected several lanes together, which says nothing about any of them.
+    fn note_results(
+        &mut self,
+        request: &SyncRequest<'_>,
+        committed: &Committed,
+        lanes: &[usize],
+        results: &[Result<PushOutcome, SyncError>],
+    ) -> bool {
+        let rejection = rejection_of_all(request, results);
         let is_together = rejection.is_some() && lanes.len() > 1;
         if let Some(rejection) = rejection
             && (is_together || self.isolation.is_searching())
@@ -184,31 +231,16 @@ impl Run {
             let pushed = lanes.iter().copied().collect();
             self.isolation.reject(&pushed, rejection, named);
         }
+
         let has_landed =
             |result: &Result<PushOutcome, _>| matches!(result, Ok(PushOutcome::Verified { .. }));
-        let with_results = lanes.iter().zip(&results);
+        let with_results = lanes.iter().zip(results);
         let landed = with_results.filter(|(_, result)| has_landed(result));
         let landed: Vec<_> = landed.map(|(lane, _)| *lane).collect();
         if !landed.is_empty() {
             self.isolation.accept(landed);
         }
-        for (branch, outcome) in committed.branches.iter().zip(results) {
-            if is_together && matches!(outcome, Ok(PushOutcome::Rejected(_))) {
-                self.withdraw(&[branch.target]);
-                continue;
-            }
-            let lane = &mut self.lanes[branch.target];
-            let warnings = &mut self.outcome.warnings;
-            lane.conclude_push(
-                request,
-                session,
-                branch,
-                outcome,
-                started.elapsed(),
-                warnings,
-            );
-        }
-        Ok(())
+        is_together
     }
 
     /// Forgets the last push of these lanes, because it says nothing about any of them.
