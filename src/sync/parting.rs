@@ -1,6 +1,6 @@
 //! Finds where sync branches parted from the base that they are to be merged into.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::repeater::Repeater;
 use super::request::SyncRequest;
@@ -28,6 +28,8 @@ pub(super) enum Parting {
     Diverged {
         /// The nearest commits that both contain.
         ancestors: Vec<ObjectId>,
+        /// The nearest commits that these have in common, if there are several.
+        earlier: Vec<ObjectId>,
     },
 }
 
@@ -60,6 +62,38 @@ struct ForkOf<'s> {
     branch: &'s str,
     tip: ObjectId,
     fork: Fork,
+    /// The forks of the nearest common ancestors, if there are several.
+    earlier: Vec<Fork>,
+}
+
+impl<'s> ForkOf<'s> {
+    fn new(store: &Store, branch: &'s str, tip: ObjectId, base_tip: ObjectId) -> Self {
+        let fork = store.fork(tip, base_tip);
+        let pairs = fork.ancestors.windows(2);
+        Self {
+            branch,
+            tip,
+            earlier: pairs.map(|pair| store.fork(pair[0], pair[1])).collect(),
+            fork,
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.fork.is_complete && self.earlier.iter().all(|fork| fork.is_complete)
+    }
+
+    /// The depth of a fetch that contains all ancestors.
+    fn depth(&self) -> u32 {
+        let below = self.earlier.iter().map(|fork| fork.depth).max();
+        self.fork.depth.saturating_add(below.unwrap_or_default())
+    }
+
+    /// The nearest commits that the nearest common ancestors have in common.
+    fn earlier_ancestors(&self) -> Vec<ObjectId> {
+        let ancestors = self.earlier.iter().flat_map(|fork| &fork.ancestors);
+        let ancestors: BTreeSet<_> = ancestors.copied().collect();
+        ancestors.into_iter().collect()
+    }
 }
 
 impl<'s> PartingSearch<'s> {
@@ -74,8 +108,7 @@ impl<'s> PartingSearch<'s> {
         let mut forks: Vec<_> = targets
             .map(|(branch, tip)| {
                 let tip = tip?;
-                let fork = self.store.fork(tip, base_tip);
-                Some(ForkOf { branch, tip, fork })
+                Some(ForkOf::new(self.store, branch, tip, base_tip))
             })
             .collect();
         let history = self.complete_forks(&mut forks)?;
@@ -109,9 +142,9 @@ impl<'s> PartingSearch<'s> {
 
     /// Searches deeper history for the ancestors that the clone does not have. Returns a second,
     /// temporary clone with the commits of that history; `None` if it was not needed.
-    fn complete_forks(&self, forks: &mut [Option<ForkOf<'_>>]) -> Result<Option<Store>, SyncError> {
+    fn complete_forks(&self, forks: &mut [Option<ForkOf<'s>>]) -> Result<Option<Store>, SyncError> {
         let (base, base_tip) = self.base;
-        let is_open = |of: &&mut ForkOf<'_>| !of.fork.is_complete;
+        let is_open = |of: &&mut ForkOf<'_>| !of.is_complete();
         let mut open: Vec<_> = forks.iter_mut().flatten().filter(is_open).collect();
         if open.is_empty() {
             return Ok(None);
@@ -123,9 +156,9 @@ impl<'s> PartingSearch<'s> {
             let branches: Vec<_> = [base].into_iter().chain(others).collect();
             self.fetch(&history, &branches, depth)?;
             for of in &mut open {
-                of.fork = history.fork(of.tip, base_tip);
+                **of = ForkOf::new(&history, of.branch, of.tip, base_tip);
             }
-            open.retain(|of| !of.fork.is_complete);
+            open.retain(|of| !of.is_complete());
             if open.is_empty() {
                 break;
             }
@@ -143,11 +176,15 @@ impl<'s> PartingSearch<'s> {
         let missing: Vec<_> = forks
             .iter()
             .flatten()
-            .flat_map(|of| of.fork.ancestors.iter().map(move |id| (of, *id)))
+            .flat_map(|of| {
+                let ancestors = of.fork.ancestors.iter().copied();
+                let all = ancestors.chain(of.earlier_ancestors());
+                all.map(move |id| (of, id))
+            })
             .filter(|(of, ancestor)| *ancestor != base_tip && *ancestor != of.tip)
             .filter(|(_, ancestor)| lacks_tree(*ancestor))
             .collect();
-        let Some(depth) = missing.iter().map(|(of, _)| of.fork.depth).max() else {
+        let Some(depth) = missing.iter().map(|(of, _)| of.depth()).max() else {
             return Ok(());
         };
 
@@ -198,6 +235,7 @@ fn parting(fork: &Option<ForkOf<'_>>, base_tip: ObjectId) -> Parting {
     } else {
         Parting::Diverged {
             ancestors: ancestors.clone(),
+            earlier: of.earlier_ancestors(),
         }
     }
 }

@@ -101,6 +101,81 @@ fn below(prefix: &BStr, name: &BStr) -> BString {
     path
 }
 
+/// The trees of the nearest common ancestors of two branches.
+///
+/// There are several if each branch has merged earlier commits of the other. A path that they have
+/// in different versions is compared with the version of those that have changed it since their own
+/// common ancestors, as in a recursive merge.
+pub(crate) struct Ancestors {
+    /// Each tree, with its changes since the earlier ancestors, if there are several.
+    each: Vec<(ObjectId, Changes)>,
+}
+
+impl Ancestors {
+    /// `trees` are those of the nearest common ancestors, and `earlier` those of the nearest commits
+    /// that these have in common.
+    pub(crate) fn new(
+        read: ReadTree<'_>,
+        trees: &[ObjectId],
+        earlier: &[ObjectId],
+    ) -> Result<Self, TreeError> {
+        let moved = |tree: ObjectId| -> Result<_, TreeError> {
+            let mut moved: Option<Changes> = None;
+            for from in earlier.iter().filter(|_| trees.len() > 1) {
+                let since = changes(read, *from, tree)?;
+                match &mut moved {
+                    None => moved = Some(since),
+                    Some(moved) => moved.retain(|path, _| since.contains_key(path)),
+                }
+            }
+            Ok((tree, moved.unwrap_or_default()))
+        };
+        Ok(Self {
+            each: trees
+                .iter()
+                .map(|tree| moved(*tree))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// The paths that a branch has changed since, in their versions in its tree `tip`. If it is not
+    /// certain which version the branches have started from, a path counts as changed.
+    pub(crate) fn changes_to(
+        &self,
+        read: ReadTree<'_>,
+        tip: ObjectId,
+    ) -> Result<Changes, TreeError> {
+        let since: Vec<_> = self
+            .each
+            .iter()
+            .map(|(tree, _)| changes(read, *tree, tip))
+            .collect::<Result<_, _>>()?;
+        let mut all: Changes = since
+            .iter()
+            .flatten()
+            .map(|(path, edit)| (path.clone(), *edit))
+            .collect();
+        if since.len() > 1 {
+            all.retain(|path, _| !self.has_started_from(path, &since));
+        }
+        Ok(all)
+    }
+
+    /// Whether the two branches have started from the version of the path in the tip to which the
+    /// trees have these differences.
+    fn has_started_from(&self, path: &BString, since: &[Changes]) -> bool {
+        let mut moved = self
+            .each
+            .iter()
+            .zip(since)
+            .filter_map(|((_, moved), since)| Some((moved.get(path)?, since)));
+        let Some((version, since)) = moved.next() else {
+            return false;
+        };
+        moved.all(|(other, _)| other == version) && !since.contains_key(path)
+    }
+}
+
 /// How a change of one branch relates to the changes of the other branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Overlap {
@@ -227,6 +302,48 @@ mod tests {
         let read = |id| trees.read(id);
         assert_eq!(changes(&read, from, to).unwrap(), differences);
         assert_eq!(changes(&read, to, to).unwrap(), Changes::new());
+    }
+
+    /// The changes of two tips, given the trees of their nearest common ancestors and of the earlier
+    /// one that these have in common. Each tree is the number of the contents of `f`; 0: none.
+    fn since_crossing(earlier: Option<u8>, ancestors: [u8; 2], tips: [u8; 2]) -> [Changes; 2] {
+        let mut trees = Trees::default();
+        let mut tree = |number: u8| {
+            let files = all(&[("f", file(number)), ("other", file(99))]);
+            let shown = files.into_iter().filter(|(_, edit)| *edit != file(0));
+            edit(&mut trees, None, &shown.collect()).unwrap().unwrap()
+        };
+        let (ancestors, tips) = (ancestors.map(&mut tree), tips.map(&mut tree));
+        let earlier: Vec<_> = earlier.map(tree).into_iter().collect();
+        let read = |id| trees.read(id);
+        let ancestors = Ancestors::new(&read, &ancestors, &earlier).unwrap();
+        tips.map(|tip| ancestors.changes_to(&read, tip).unwrap())
+    }
+
+    #[test]
+    fn criss_cross_history_is_compared_as_in_a_recursive_merge() {
+        let (none, changed) = (None, |number| Some(file(number).filter(|_| number > 0)));
+        for (earlier, ancestors, tips, expected) in [
+            // One branch has written version 2, and both have merged it. The first one reverts it.
+            (Some(1), [1, 2], [1, 2], [changed(1), none]),
+            (Some(1), [2, 1], [1, 2], [changed(1), none]),
+            (Some(1), [1, 2], [1, 3], [changed(1), changed(3)]),
+            (Some(1), [1, 2], [2, 3], [none, changed(3)]),
+            (Some(1), [1, 2], [2, 2], [none, none]),
+            // A new file, and a deleted one.
+            (Some(0), [0, 2], [0, 2], [changed(0), none]),
+            (Some(1), [1, 0], [1, 0], [changed(1), none]),
+            // Both have changed the file in the same way.
+            (Some(1), [2, 2], [1, 2], [changed(1), none]),
+            // Both have changed it in different ways, or the earlier version is unknown.
+            (Some(1), [2, 3], [2, 3], [changed(2), changed(3)]),
+            (None, [1, 2], [1, 2], [changed(1), changed(2)]),
+            (None, [1, 1], [1, 2], [none, changed(2)]),
+        ] {
+            let found = since_crossing(earlier, ancestors, tips);
+            let found = found.map(|changes| changes.get(b"f".as_bstr()).copied());
+            assert_eq!(found, expected, "{earlier:?}, {ancestors:?}, {tips:?}");
+        }
     }
 
     #[test]

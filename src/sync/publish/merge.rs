@@ -20,7 +20,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use crate::codex::objects::commit_builder::list_merged;
 use crate::codex::objects::tree::{Edit, TreeError};
-use crate::codex::objects::tree_merge::{Changes, Overlap, changes, merged, overlap};
+use crate::codex::objects::tree_merge::{Ancestors, Changes, Overlap, merged, overlap};
 use crate::codex::store::{Store, StoreError};
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
@@ -85,8 +85,8 @@ impl<'p> Divergence<'p> {
         projects: Vec<&'p Project>,
     ) -> Result<Option<Self>, SyncError> {
         match session.partings.each.get(target) {
-            Some(Parting::Diverged { ancestors }) => {
-                Self::since(session, target, ancestors, projects)
+            Some(Parting::Diverged { ancestors, earlier }) => {
+                Self::since(session, target, ancestors, earlier, projects)
             }
             _ => Ok(None),
         }
@@ -99,12 +99,12 @@ impl<'p> Divergence<'p> {
         target: usize,
         projects: Vec<&'p Project>,
     ) -> Result<bool, SyncError> {
-        let ancestors = match session.partings.each.get(target) {
-            Some(Parting::Diverged { ancestors }) => ancestors.as_slice(),
-            Some(Parting::Ahead) => session.base.tip.as_slice(),
+        let (ancestors, earlier) = match session.partings.each.get(target) {
+            Some(Parting::Diverged { ancestors, earlier }) => (ancestors.as_slice(), &earlier[..]),
+            Some(Parting::Ahead) => (session.base.tip.as_slice(), [].as_slice()),
             _ => return Ok(false),
         };
-        let Some(divergence) = Self::since(session, target, ancestors, projects)? else {
+        let Some(divergence) = Self::since(session, target, ancestors, earlier, projects)? else {
             return Ok(false);
         };
         let is_in_base =
@@ -117,20 +117,19 @@ impl<'p> Divergence<'p> {
         Ok(ours.any(|(path, edit)| !is_claimed(path) && !is_in_base(path, edit)))
     }
 
-    /// The changes of both branches since these commits.
+    /// The changes of both branches since these commits, as in [`Parting::Diverged`].
     fn since(
         session: &RemoteSession,
         target: usize,
         ancestors: &[ObjectId],
+        earlier: &[ObjectId],
         projects: Vec<&'p Project>,
     ) -> Result<Option<Self>, SyncError> {
         let (Some(tip), Some(base)) = (session.targets[target].tip, session.base.tip) else {
             return Ok(None);
         };
-        let store = session.store();
-        let since = |tip| changes_since(&projects, store, ancestors, tip);
-        let ours = since(tip).map_err(StoreError::Tree)?;
-        let theirs = since(base).map_err(StoreError::Tree)?;
+        let [ours, theirs] = changes_of_both(session.store(), ancestors, earlier, [tip, base])
+            .map_err(StoreError::Tree)?;
         Ok(Some(Self {
             projects,
             base,
@@ -179,32 +178,23 @@ impl<'p> Divergence<'p> {
     }
 }
 
-/// The paths that a branch has changed since it parted from another one at these commits.
-///
-/// Several ancestors mean that each branch has merged earlier commits of the other. A path that has
-/// the contents of one of them was not changed since. For a claimed path, any difference counts,
-/// because the sources decide on its contents.
-fn changes_since(
-    projects: &[&Project],
+/// The changes of two branches with these tips since they parted.
+fn changes_of_both(
     store: &Store,
     ancestors: &[ObjectId],
-    tip: ObjectId,
-) -> Result<Changes, TreeError> {
+    earlier: &[ObjectId],
+    [one, other]: [ObjectId; 2],
+) -> Result<[Changes; 2], TreeError> {
     let read = |id| store.read_tree(id);
-    let tree = store.root_tree(tip)?;
-    let mut all = ancestors
-        .iter()
-        .map(|ancestor| changes(&read, store.root_tree(*ancestor)?, tree));
-    let mut since = all.next().transpose()?.unwrap_or_default();
-    for changes in all {
-        let changes = changes?;
-        since.retain(|path, _| changes.contains_key(path) || claims(projects, path.as_bstr()));
-        let claimed = changes
-            .into_iter()
-            .filter(|(path, _)| claims(projects, path.as_bstr()));
-        since.extend(claimed);
-    }
-    Ok(since)
+    let trees = |commits: &[ObjectId]| -> Result<Vec<_>, _> {
+        commits
+            .iter()
+            .map(|commit| store.root_tree(*commit))
+            .collect()
+    };
+    let ancestors = Ancestors::new(&read, &trees(ancestors)?, &trees(earlier)?)?;
+    let since = |tip| ancestors.changes_to(&read, store.root_tree(tip)?);
+    Ok([since(one)?, since(other)?])
 }
 
 /// Whether one of the projects claims the path of the codex.
