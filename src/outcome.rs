@@ -98,11 +98,12 @@ pub struct SyncBranch {
     /// The tip before the run, also if the run deleted the branch because it was merged; `None` if
     /// the branch did not exist.
     pub before: Option<ObjectId>,
-    /// The last commit of this run, if it was pushed; otherwise the same as `before`.
+    /// The last commit of this run, if it was pushed; `None` if the run deleted the merged branch
+    /// and pushed nothing; otherwise the same as `before`.
     pub after: Option<ObjectId>,
     /// Whether commits were pushed, and a second query of the remote confirmed it.
     pub is_pushed: bool,
-    /// Whether the branch did not exist and this run created it, or would create it.
+    /// Whether the branch did not exist, or was deleted, and this run created it, or would create it.
     pub creates_branch: bool,
     /// Whether the branch of the codex was merged into it, or would be, because both had changed
     /// the same path.

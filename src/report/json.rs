@@ -76,13 +76,15 @@ pub(crate) struct RemoteDocument {
 pub(crate) struct SyncBranchDocument {
     /// The name of the branch.
     pub branch: String,
-    /// The tip before the run; `null` if the branch did not exist.
+    /// The tip before the run, also if the run deleted the branch because it was merged; `null` if
+    /// the branch did not exist.
     pub before: Option<String>,
-    /// The last commit of this run, if it was pushed; otherwise the same as `before`.
+    /// The last commit of this run, if it was pushed; `null` if the run deleted the merged branch
+    /// and pushed nothing; otherwise the same as `before`.
     pub after: Option<String>,
     /// Whether commits were pushed to it and verified.
     pub pushed: bool,
-    /// Whether the branch did not exist and this run made it, or would make it.
+    /// Whether the branch did not exist, or was deleted, and this run made it, or would make it.
     pub creates_branch: bool,
     /// Whether the branch of the codex was merged into it, or would be, because both had changed
     /// the same path.

@@ -91,6 +91,9 @@ fn pushed(outcome: &SyncOutcome, base: &str) -> String {
             let after = short(only.after);
             let tips = match only.before {
                 None => format!("new at {after}"),
+                Some(before) if only.creates_branch => {
+                    format!("created again at {after} instead of {}", before.short())
+                }
                 before => format!("{} → {after}", short(before)),
             };
             format!(

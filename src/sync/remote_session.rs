@@ -381,7 +381,7 @@ impl RemoteSession {
     }
 
     /// Deletes the sync branch of a target, which was merged with its tip, so that the next commits
-    /// make it anew from the base.
+    /// create it again from the base.
     pub(super) fn delete_merged(
         &mut self,
         request: &SyncRequest<'_>,
@@ -403,7 +403,7 @@ impl RemoteSession {
         )?;
         let rejection = match transport.delete(self.store(), &branch, tip)? {
             PushReply::Accepted { .. } => {
-                self.start_anew(target);
+                self.note_deletion(target);
                 return Ok(Deletion::Done);
             }
             PushReply::Rejected(rejection) => rejection,
@@ -421,13 +421,17 @@ impl RemoteSession {
         Ok(Deletion::Moved)
     }
 
+    /// Notes that the run has deleted the branch of a target, or would delete it.
+    pub(super) fn note_deletion(&mut self, target: usize) {
+        let deleted = self.targets[target].tip;
+        self.start_anew(target);
+        self.targets[target].deleted = deleted;
+    }
+
     /// Forgets the tip of a target, so that new commits go on top of the base.
-    pub(super) fn start_anew(&mut self, target: usize) {
-        let PushTarget { branch, tip, .. } = &self.targets[target];
-        self.targets[target] = PushTarget {
-            deleted: *tip,
-            ..PushTarget::new(branch.clone(), None)
-        };
+    fn start_anew(&mut self, target: usize) {
+        let branch = self.targets[target].branch.clone();
+        self.targets[target] = PushTarget::new(branch, None);
         if let Some(parting) = self.partings.each.get_mut(target) {
             *parting = Parting::Contained;
         }

@@ -42,6 +42,7 @@ mod pull_requests;
 mod remotes;
 mod resolved;
 mod retire;
+mod reviewed_branches;
 mod secrets;
 mod signals;
 mod signing;

@@ -102,7 +102,9 @@ impl<'p> Divergence<'p> {
         let (ancestors, earlier) = match session.partings.each.get(target) {
             Some(Parting::Diverged { ancestors, earlier }) => (ancestors.as_slice(), &earlier[..]),
             Some(Parting::Ahead) => (session.base.tip.as_slice(), [].as_slice()),
-            _ => return Ok(false),
+            // Nothing shows what the branch has changed.
+            Some(Parting::Unrelated) => return Ok(true),
+            Some(Parting::Contained) | None => return Ok(false),
         };
         let Some(divergence) = Self::since(session, target, ancestors, earlier, projects)? else {
             return Ok(false);

@@ -346,13 +346,14 @@ fn sync_branch(
     let planned = lane.planned.as_ref();
     let verified = lane.attempts.verified_range();
     let (before, after) = match verified {
-        Some((before, after)) => (before, Some(after)),
-        None => (target.tip, target.tip),
+        Some((before, after)) => (before.or(target.deleted), Some(after)),
+        None if request.dry_run => (target.tip.or(target.deleted), target.tip.or(target.deleted)),
+        None => (target.tip.or(target.deleted), target.tip),
     };
     let creates = planned.is_some_and(|planned| planned.creates_branch);
     SyncBranch {
         branch: target.branch.clone(),
-        before: before.or(target.deleted),
+        before,
         after,
         is_pushed: verified.is_some(),
         creates_branch: match verified {
@@ -397,7 +398,7 @@ fn warn_of_replaced_paths(request: &SyncRequest<'_>, run: &mut Run, session: &Re
             more => format!(" and of {}", pluralize(more, "other path")),
         };
         let message = format!(
-            "the merge into `{}` keeps the version in `{base}` of `{}`{more}, because both branches have changed it and no project claims it; the other version stays in the history",
+            "the merge into `{}` keeps the version in `{base}` of `{}`{more}, because both branches have changed it and the run does not publish it to that branch; the other version stays in the history",
             escaped(session.targets[lane.target].branch.as_bytes()),
             escaped(first),
             base = escaped(session.base.branch.as_bytes()),
@@ -420,17 +421,23 @@ fn warn_of_unrelated_branches(request: &SyncRequest<'_>, run: &mut Run, session:
     }
 }
 
-/// Warns about merged sync branches that the run deleted and could not create again.
+/// Warns about merged sync branches that the run deletes, with the old tip.
 fn warn_of_deleted_branches(request: &SyncRequest<'_>, run: &mut Run, session: &RemoteSession) {
-    for lane in run.lanes.iter().filter(|_| !request.dry_run) {
+    for lane in &run.lanes {
         let target = &session.targets[lane.target];
-        let Some(deleted) = target.deleted.filter(|_| !lane.attempts.is_any_verified()) else {
+        let Some(deleted) = target.deleted else {
             continue;
         };
+        let result = if request.dry_run {
+            "is to be deleted and created again"
+        } else if lane.attempts.is_any_verified() {
+            "was deleted and created again"
+        } else {
+            "was deleted, and the new commits are not on the server"
+        };
         let message = format!(
-            "the merged branch `{}` was deleted at {}, and the new commits are not on the server",
+            "the merged branch `{}` {result}: its old tip is {deleted}",
             escaped(target.branch.as_bytes()),
-            deleted.short(),
         );
         request.warn(&mut run.outcome.warnings, None, message);
     }

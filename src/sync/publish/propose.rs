@@ -83,35 +83,20 @@ fn read_lane(
 ) -> Result<bool, SyncError> {
     let found = run.proposals.of_lane(request, session, index)?;
     let newest = found.first();
-    if must_recreate(request, session, run, index, newest)? {
+    if is_old_after_merge(request, session, run, index, newest)? {
         // The pull request may have been merged since the branch of the codex was fetched.
         if session.fetch_if_moved(request)? {
             run.lanes[index].progress = LaneProgress::Open(NextRound::Plan);
             return Ok(true);
         }
-        let deletion = match request.dry_run {
-            true => {
-                session.start_anew(index);
-                Deletion::Done
-            }
-            false => session.delete_merged(request, index)?,
-        };
-        match deletion {
-            Deletion::Done => {
-                run.proposals.found.insert(index, found);
-                run.lanes[index].progress = LaneProgress::Open(NextRound::Plan);
-                return Ok(true);
-            }
-            Deletion::Moved => {
-                run.lanes[index].progress = LaneProgress::Open(NextRound::Plan);
-                return Ok(true);
-            }
-            Deletion::Rejected(reason) => {
-                let branch = escaped(session.targets[index].branch.as_bytes()).to_string();
-                let message = format!(
-                    "the merged branch `{branch}` cannot be deleted, so its old commits stay in the next pull request: {reason}"
-                );
-                request.warn(run.warnings, None, message);
+        if can_delete(request, session, run, index)? {
+            match delete(request, session, run, index)? {
+                Deletion::Done => {
+                    run.proposals.found.insert(index, found);
+                    return Ok(true);
+                }
+                Deletion::Moved => return Ok(true),
+                Deletion::Rejected(_) => {}
             }
         }
     }
@@ -128,14 +113,13 @@ fn read_lane(
     Ok(false)
 }
 
-/// Whether the branch of a lane must be deleted and created again: a squash or a rebase merged a
-/// pull request that the program opened, with exactly the tip of the branch, there is something to
-/// publish, the codex has all changes of people on the branch, and no other pull request needs the
-/// branch.
-fn must_recreate(
+/// Whether the branch of a lane has old commits that no pull request needs any more: a squash or a
+/// rebase merged a pull request that the program opened, with exactly the tip of the branch, and
+/// there is something to publish.
+fn is_old_after_merge(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
-    run: &mut ProposalRun<'_>,
+    run: &ProposalRun<'_>,
     index: usize,
     newest: Option<&PullRequest>,
 ) -> Result<bool, SyncError> {
@@ -148,21 +132,62 @@ fn must_recreate(
         return Ok(false);
     }
     let lane = &run.lanes[index];
-    let projects = lane.projects.iter().map(|index| request.projects[*index]);
+    if lane.is_open() || request.task != Task::Sync {
+        return Ok(true);
+    }
+    // The sources are those of the branch, but the codex may have lost files since the merge.
+    let listings = session.base_listings(request, &lane.projects)?;
+    let on_base = plan_on(request, run.scanned, listings, session.base.tip);
+    Ok(on_base.has_changes())
+}
+
+/// Whether the deletion of the branch of a lane loses nothing: the codex has what others have
+/// changed on it, and no other pull request needs it.
+fn can_delete(
+    request: &SyncRequest<'_>,
+    session: &RemoteSession,
+    run: &mut ProposalRun<'_>,
+    index: usize,
+) -> Result<bool, SyncError> {
+    // The run publishes the claimed files again, but not a version of others.
+    let foreign = session.partings.foreign.get(index);
+    let has_foreign = foreign.is_some_and(|commits| !commits.is_empty());
+    let projects = run.lanes[index].projects.iter();
+    let projects = projects.map(|index| request.projects[*index]);
     let projects = projects.chain(request.moved_project());
-    if Divergence::has_other_changes(session, index, projects.collect())? {
+    let projects = projects.filter(|_| !has_foreign).collect();
+    if Divergence::has_other_changes(session, index, projects)? {
         return Ok(false);
     }
-    if !lane.is_open() && request.task == Task::Sync {
-        // The sources are those of the branch, but the codex may have lost files since the merge.
-        let listings = session.base_listings(request, &lane.projects)?;
-        let on_base = plan_on(request, run.scanned, listings, session.base.tip);
-        if !on_base.has_changes() {
-            return Ok(false);
-        }
-    }
     let forge = run.proposals.forge(request)?;
-    Ok(!forge.has_open(&target.branch)?)
+    Ok(!forge.has_open(&session.targets[index].branch)?)
+}
+
+/// Deletes the merged branch of a lane, which is then planned again, or warns that the server keeps
+/// it.
+fn delete(
+    request: &SyncRequest<'_>,
+    session: &mut RemoteSession,
+    run: &mut ProposalRun<'_>,
+    index: usize,
+) -> Result<Deletion, SyncError> {
+    let deletion = match request.dry_run {
+        true => {
+            session.note_deletion(index);
+            Deletion::Done
+        }
+        false => session.delete_merged(request, index)?,
+    };
+    if let Deletion::Rejected(reason) = &deletion {
+        let branch = escaped(session.targets[index].branch.as_bytes()).to_string();
+        let message = format!(
+            "the merged branch `{branch}` cannot be deleted, so its old commits stay in the next pull request: {reason}"
+        );
+        request.warn(run.warnings, None, message);
+    } else {
+        run.lanes[index].progress = LaneProgress::Open(NextRound::Plan);
+    }
+    Ok(deletion)
 }
 
 /// Whether the codex is known to contain the branch of a lane.
