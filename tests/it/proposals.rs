@@ -197,13 +197,46 @@ fn closed_pull_request_withholds_a_part_of_its_projects() {
     }
 }
 
+/// Somebody deletes the branch while the forge does not know it yet.
 #[test]
-fn rate_limit_ends_the_requests_for_all_branches() {
+fn branch_that_is_removed_after_the_push_is_not_reported_as_pushed() {
+    let hosted = Hosted::new(Kind::GitHub);
+    hosted.forge.hide_branch(usize::MAX);
+    let mut command = hosted.world.command(&["sync", "--all", "--json"]);
+    command.envs(hosted.forge.variables());
+    let child = hosted.world.sandbox.spawn(command);
+    wait_until("the run tries to open the pull request", || {
+        let requests = hosted.forge.requests();
+        requests.iter().any(|request| request.method == "POST")
+    });
+    let name = format!("refs/heads/{BRANCH}");
+    hosted.world.codex.git(&["update-ref", "-d", &name]);
+    let document = hosted.world.sandbox.ended(child).code(5).json();
+    assert_eq!(document["error"]["kind"], "landed-then-removed");
+    assert_eq!(
+        (status(&document), &document["pushed"]),
+        ("failed", &json!(false))
+    );
+    assert_eq!(document["pull_requests"], json!([]));
+}
+
+#[test]
+fn rate_limit_or_a_missing_right_ends_the_requests_for_all_branches() {
+    for status in [429, 403] {
+        requests_end_after(status);
+    }
+}
+
+fn requests_end_after(status: u16) {
     let hosted = hosted(Kind::GitHub, &["alpha", "beta", "gamma"]);
     let rejection = Response {
-        status: 429,
+        status,
         headers: "Retry-After: 600\r\n".to_owned(),
         body: "{}".to_owned(),
+    };
+    let rejection = match status {
+        429 => rejection,
+        _ => Response::rejection(status, "not permitted"),
     };
     let fault = Reaction::Respond(rejection);
     hosted.forge.fail("POST", "/pulls", fault, usize::MAX);

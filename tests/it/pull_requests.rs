@@ -139,6 +139,7 @@ fn signal_while_the_forge_lags_leaves_a_pushed_branch() {
         (state(&document), &document["pushed"]),
         ("pushed-only", &true.into())
     );
+    assert_eq!(document["pull_requests"][0]["number"], 1);
 
     hosted.forge.lag(0);
     assert_eq!(state(&hosted.sync(0)), "unchanged");

@@ -146,6 +146,11 @@ impl Attempts {
         Ok(())
     }
 
+    /// Forgets the verified attempts, because the branch does not contain them any more.
+    pub(super) fn forget_verified(&mut self) {
+        self.verified.clear();
+    }
+
     /// Marks the attempts with these heads as verified.
     fn verify(&mut self, heads: &[ObjectId]) {
         let (found, pending): (Vec<_>, _) = std::mem::take(&mut self.pending)

@@ -23,6 +23,8 @@ use crate::workspace::PullRequestSettings;
 
 /// The first delay between two requests that wait for the forge. It is doubled each time.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
+/// The shortest delay after which the branch itself is queried, too.
+const CHECK_DELAY: Duration = Duration::from_millis(800);
 /// The longest delay between two of these requests.
 const MAX_DELAY: Duration = Duration::from_secs(5);
 
@@ -203,9 +205,9 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
                     if let Some(open) = found.into_iter().find(is_open) {
                         return self.update(open, tip);
                     }
-                    self.wait(&mut delay, || not_shown(&branch, tip))?;
+                    self.wait(&mut delay, tip, || not_shown(&branch, tip))?;
                 }
-                Opened::NotVisible(error) => self.wait(&mut delay, || error)?,
+                Opened::NotVisible(error) => self.wait(&mut delay, tip, || error)?,
             }
         };
         let NewlyOpened {
@@ -337,7 +339,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
                     return Err(ForgeError::NotOpen { url }.into());
                 }
             }
-            self.wait(&mut delay, || not_shown(&url, tip))?;
+            self.wait(&mut delay, tip, || not_shown(&url, tip))?;
             current = self.forge()?.read(number)?;
         }
     }
@@ -369,6 +371,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
     fn wait(
         &mut self,
         delay: &mut Duration,
+        tip: ObjectId,
         error: impl FnOnce() -> ForgeError,
     ) -> Result<(), SyncError> {
         if *delay > *self.patience {
@@ -376,8 +379,39 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         }
         *self.patience -= *delay;
         self.request.interrupt.wait(*delay)?;
+        if *delay >= CHECK_DELAY && self.is_pushed {
+            self.check_branch(tip)?;
+        }
         *delay = (*delay * 2).min(MAX_DELAY);
         Ok(())
+    }
+
+    /// Returns an error if the branch does not contain the commits of this run any more: then the
+    /// forge cannot show them.
+    fn check_branch(&mut self, tip: ObjectId) -> Result<(), SyncError> {
+        let branch = self.session.targets[self.index].branch.clone();
+        let refs = self.session.query_targets()?;
+        let current = self.session.tip_in(&refs, &branch);
+        if current == Some(tip) {
+            return Ok(());
+        }
+        let attempts = &mut self.run.lanes[self.index].attempts;
+        let Some((before, own)) = attempts.verified_range() else {
+            return Ok(());
+        };
+        if current.is_some() {
+            let search = self.session.search_branch(self.index, &[own], before)?;
+            if !search.found.is_empty() {
+                return Ok(());
+            }
+        }
+        attempts.forget_verified();
+        Err(SyncError::LandedThenRemoved {
+            place: self.session.transport.url().host_or_path(),
+            branch,
+            commit: own,
+            words: Vec::new(),
+        })
     }
 
     /// Adds labels and reviewers to a new pull request, or warns about those that the forge left out

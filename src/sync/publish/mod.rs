@@ -127,6 +127,10 @@ fn publish_online(
         record(request, &session, run);
     }
     let proposed = propose_landed(request, &mut session, run, &result);
+    if matches!(proposed, Err(SyncError::LandedThenRemoved { .. })) {
+        run.outcome.pushed = Pushed::No;
+        note_remote(request, run, &session, false);
+    }
     result.and(proposed)?;
 
     // Another run may have locked a cache and wait for the clone or for the queue lock, so this run

@@ -272,8 +272,10 @@ fn is_on_branch(lane: &Lane, has_failed: bool) -> bool {
 
 /// Whether an error of one lane would be that of all others too.
 fn concerns_all_lanes(error: &SyncError) -> bool {
-    let SyncError::Forge(error) = error else {
-        return true;
+    let error = match error {
+        SyncError::Forge(error) => error,
+        SyncError::LandedThenRemoved { .. } => return false,
+        _ => return true,
     };
     match error.as_ref() {
         ForgeError::Rejected { rejection, .. } => matches!(rejection.status, 401 | 403),
