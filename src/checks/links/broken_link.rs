@@ -59,9 +59,9 @@ enum BrokenReason {
     },
 }
 
-/// What the codex will hold, as far as it is known.
+/// The codex as it will be after a sync, as far as it is known.
 pub(crate) trait CodexView {
-    /// What the codex will hold at `path`, which is not empty.
+    /// The kind of entry at `path`, which is not empty.
     fn presence(&self, path: &BStr) -> Presence;
 
     /// A path of the codex that differs from `path` only in case or Unicode form.
@@ -76,7 +76,7 @@ pub(crate) trait CodexView {
     fn source(&self, document: &BStr, target: &LinkTarget) -> Option<SourceOfTarget>;
 }
 
-/// What the codex will hold at a path.
+/// The kind of entry at a path of the codex.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
     File,

@@ -6,7 +6,7 @@ use html5gum::emitters::callback::{CallbackEmitter, CallbackEvent};
 use super::anchors::AnchorCollector;
 use super::document::{Document, LinkCollector};
 
-/// What a tag, or the text between two tags, means for the links of a document.
+/// The meaning of a tag, or of the text between two tags, for the links of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum HtmlItem {
     /// A link or an image, with its destination.

@@ -58,7 +58,7 @@ impl<'r> Lister<'r> {
         list_below(self.read, tree, listing)
     }
 
-    /// The entry at `path`; `None` if there is none, or if it is below a file.
+    /// The entry at `path`; `None` if it does not exist, as below a file.
     pub fn find(&mut self, path: &BStr) -> Result<Option<(Mode, ObjectId)>, TreeError> {
         let Some(root) = self.root else {
             return Ok(None);

@@ -234,7 +234,7 @@ impl<'p> PlannedCodex<'p> {
 }
 
 impl PlannedProject<'_> {
-    /// What the codex will hold at `below`, a path below that of the project.
+    /// The kind of entry at `below`, a path below that of the project.
     fn presence(&self, below: &BStr) -> Presence {
         if self.listing.obstacle.is_some() {
             return Presence::Unknown;
@@ -285,7 +285,7 @@ impl PlannedProject<'_> {
     }
 }
 
-/// What an entry of the codex is to a link. The targets of symlinks and submodules are not known.
+/// The kind of an entry, for links. The targets of symlinks and submodules are not known.
 fn presence_of(mode: Mode) -> Presence {
     match mode {
         Mode::File | Mode::Executable => Presence::File,
