@@ -12,7 +12,7 @@ use fractary_codex::internals::{
 use fractary_codex::interrupt::Interrupt;
 use fractary_codex::object::{Kind, hash};
 use fractary_codex::outcome::ProjectPlan;
-use fractary_codex::sync::DeletePolicy;
+use fractary_codex::sync::{DeletePolicy, SyncRequest, sync};
 use fractary_codex::workspace::Project;
 use fractary_codex::{config, environment::Environment, workspace};
 
@@ -142,5 +142,55 @@ fn members(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, stages, members);
+/// Compares a dry run of [`FILES`] new documents, all of which link to each other and to headings,
+/// with and without the check of links.
+fn links(criterion: &mut Criterion) {
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path().canonicalize().unwrap();
+    for number in 0..FILES {
+        let path = root.join(format!("workspace/docs/part-{}/{number}.md", number % 40));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let sections = (0..number % 40).map(|section| {
+            let other = (number * 7 + section) % FILES;
+            format!(
+                "## Section {section}\n\n{} [one](../part-{}/{other}.md#document) [two](#section-{section})\n\n",
+                "Words that could be read. ".repeat(10),
+                other % 40
+            )
+        });
+        fs::write(
+            path,
+            format!("# Document\n\n{}", sections.collect::<String>()),
+        )
+        .unwrap();
+    }
+    fs::create_dir(root.join("workspace/.fractary")).unwrap();
+    let config = "codex:\n  project: bench\n  remote: { url: ../codex.git, create: true }\n";
+    fs::write(root.join("workspace/.fractary/config.yaml"), config).unwrap();
+
+    for mode in ["off", "warn"] {
+        let key = "FRACTARY_CODEX_SYNC__CHECKS__LINKS".to_owned();
+        let environment = Environment::from_iter([(key, mode.to_owned())]);
+        let mut request = config::LoadRequest::new(root.join("workspace"), environment);
+        request.state_home = Some(root.join("state"));
+        let (configuration, workspace) = workspace::load(&request).unwrap();
+        let mut request = SyncRequest::new(&configuration, &workspace, root.clone(), 0);
+        request.dry_run = true;
+        criterion.bench_function(
+            &format!("dry run of linked documents, links {mode}"),
+            |bench| {
+                bench.iter(|| {
+                    let outcome = sync(&request);
+                    assert_eq!(outcome.projects[0].findings, []);
+                    assert_eq!(
+                        outcome.projects[0].plan.as_ref().unwrap().counts().added,
+                        FILES as u64
+                    );
+                });
+            },
+        );
+    }
+}
+
+criterion_group!(benches, stages, members, links);
 criterion_main!(benches);
