@@ -144,21 +144,19 @@ impl<'p> PlannedCodex<'p> {
 
     /// The project whose path in the codex is `path` or contains it, and the path below that.
     fn project_of<'a>(&self, path: &'a BStr) -> Option<(&PlannedProject<'p>, &'a BStr)> {
-        let ends = path.find_iter("/").chain([path.len()]);
-        ends.filter_map(|end| {
+        let mut ends = path.find_iter("/").chain([path.len()]);
+        ends.find_map(|end| {
             let project = self.projects.get(path[..end].as_bstr())?;
             Some((project, path[(end + 1).min(path.len())..].as_bstr()))
         })
-        .next()
     }
 
     /// Whether `path` is a directory above a project with files.
     fn is_above_a_project(&self, path: &BStr) -> bool {
         let below = [path.as_bytes(), b"/"].concat();
         let after = (Bound::Excluded(below.as_bstr()), Bound::Unbounded);
-        let mut projects = self.projects.range::<BStr, _>(after);
+        let projects = self.projects.range::<BStr, _>(after);
         projects
-            .by_ref()
             .take_while(|(to, _)| to.starts_with(&below))
             .any(|(_, project)| !project.listing.entries.is_empty())
     }
