@@ -56,6 +56,7 @@
 //! | a path is never published | `workspace::resolve::deny_list` collects paths, `workspace::project` has the private names; `scan::boundary` applies both, and `scan::walk` skips `.git` |
 //! | which entries of a project are published, on disk or in a commit | `scan::entry_rules`; `scan::walk` finds those on disk, `scan::committed` those of a commit (`sync.to_codex.source`) |
 //! | a git repository that contains sources is read | `codex::source_repository`; `sync::sources` selects the commit of a run |
+//! | a project is withheld because of uncommitted files or its branch | `sync::publish::source_guards`, with `codex::uncommitted` and `sync::source_branch` |
 //! | which layer of the configuration a value comes from | `candidates` in `config::layers`, for every reader of values; `config explain` is `config::explain` |
 //! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |
 //! | author and committer of a commit | `codex::identity`; `sync::authorship` holds them for a run |

@@ -29,7 +29,9 @@ pub use crate::codex::source_revision::SourceRevision;
 pub use crate::codex::store::StoreError;
 pub use crate::forge::{ForgeError, ForgeKind, ForgeRejection};
 pub use crate::glob::InvalidGlob;
-pub use crate::plan::{Change, Counts, MovedDirectory, Op, OthersChange, ProjectPlan, Withheld};
+pub use crate::plan::{
+    Change, Counts, MovedDirectory, Op, OthersChange, ProjectPlan, UncommittedFiles, Withheld,
+};
 pub use crate::scan::{
     Clash, Collision, ScanError, SourceFile, UnreadableObject, UnusableRepository,
 };

@@ -7,6 +7,7 @@ mod delete_guard;
 mod listing;
 mod moved_directory;
 mod others_change;
+mod uncommitted_files;
 mod withheld;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,7 @@ pub use delete_guard::DeletePolicy;
 pub use listing::{Entry, Listing};
 pub use moved_directory::MovedDirectory;
 pub use others_change::OthersChange;
+pub use uncommitted_files::UncommittedFiles;
 pub use withheld::Withheld;
 
 /// The plan for one project.

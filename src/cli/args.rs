@@ -464,6 +464,10 @@ pub(crate) struct SyncArgs {
     /// Disable the deletion guard
     #[arg(long, help_heading = "Safety")]
     pub(crate) allow_mass_delete: bool,
+    /// Publish files that are not committed without a warning [env:
+    /// FRACTARY_CODEX_SYNC__TO_CODEX__DIRTY]
+    #[arg(long, help_heading = "Safety", hide_short_help = true)]
+    pub(crate) allow_dirty: bool,
     /// Do not check the files that are published (`sync.checks`)
     #[arg(long, help_heading = "Safety", hide_short_help = true)]
     pub(crate) no_checks: bool,

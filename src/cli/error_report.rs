@@ -560,6 +560,14 @@ fn withheld_hint(name: &ProjectName, reason: &Withheld) -> String {
             "correct the files, or allow the findings with `sync.checks.allow`; `--no-checks` turns all checks off"
                 .to_owned()
         }
+        Withheld::Uncommitted(_) => format!(
+            "commit the files, or {}",
+            command("--allow-dirty")
+        ),
+        Withheld::UnknownSourceState { .. } => command("--allow-dirty"),
+        Withheld::SourceBranch { .. } | Withheld::UnknownSourceBranch { .. } => {
+            "publish from one of the branches, or change `sync.to_codex.branches`".to_owned()
+        }
         Withheld::NothingMatches { .. } => format!(
             "check the patterns (`sync.to_codex.include`); if intended, {}",
             command("--allow-mass-delete")

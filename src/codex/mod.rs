@@ -17,3 +17,4 @@ pub(crate) mod source_repository;
 pub(crate) mod source_revision;
 pub(crate) mod store;
 pub(crate) mod temp_clone;
+pub(crate) mod uncommitted;

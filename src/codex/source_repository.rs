@@ -132,7 +132,7 @@ impl SourceRepository {
         })
     }
 
-    fn git(&self) -> MutexGuard<'_, git2::Repository> {
+    pub(super) fn git(&self) -> MutexGuard<'_, git2::Repository> {
         self.git.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

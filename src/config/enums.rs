@@ -38,6 +38,18 @@ pub(crate) enum SourceState {
     Committed,
 }
 
+/// The value of `sync.to_codex.dirty`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum DirtyMode {
+    /// Publish files that are not committed.
+    Allow,
+    /// Report them, and publish the project.
+    Warn,
+    /// Report them, and withhold the project.
+    Withhold,
+}
+
 /// The value of `remote.transport`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::enums::{
-    AutoMerge, CheckMode, CloneStrategy, Direction, ForgeChoice, OnDeclined, PushMode, SignMode,
-    SourceState, Symlinks, TransportChoice,
+    AutoMerge, CheckMode, CloneStrategy, Direction, DirtyMode, ForgeChoice, OnDeclined, PushMode,
+    SignMode, SourceState, Symlinks, TransportChoice,
 };
 use super::scalar::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use super::schema_fragments as fragment;
@@ -229,6 +229,12 @@ pub(crate) struct RawToCodex {
     /// The version of the files to publish: `worktree` for the files on disk, `committed` for the
     /// files as git has them in the commit that is checked out.
     pub source: Option<SourceState>,
+    /// If files to publish differ from the commit that is checked out, or are not committed.
+    pub dirty: Option<DirtyMode>,
+    /// Globs of the branches that are published from. From any other source branch, the project is
+    /// withheld. None: from every branch.
+    #[schemars(schema_with = "fragment::globs", example = ["main", "release/*"])]
+    pub branches: Option<Vec<String>>,
 }
 
 /// The keys below `sync.from_codex`.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use bstr::BString;
 
+use super::uncommitted_files::UncommittedFiles;
 use crate::object::Mode;
 use crate::paths::escaped;
 use crate::text::pluralize;
@@ -43,6 +44,25 @@ pub enum Withheld {
         count: usize,
         /// The checks, as the names of their keys.
         checks: BTreeSet<&'static str>,
+    },
+    /// Files of the plan are not as in the commit that is checked out.
+    Uncommitted(UncommittedFiles),
+    /// The state of the sources cannot be compared with a commit.
+    UnknownSourceState {
+        /// The reason.
+        reason: String,
+    },
+    /// Nothing is published from the branch that is checked out.
+    SourceBranch {
+        /// The branch.
+        branch: String,
+        /// The patterns of the branches to publish from.
+        allowed: Vec<String>,
+    },
+    /// The branch of the sources is not known.
+    UnknownSourceBranch {
+        /// The reason.
+        reason: String,
     },
     /// All claimed files, at least five, would be deleted.
     NoneSurvives {
@@ -107,6 +127,22 @@ impl fmt::Display for Withheld {
                     "{findings} of {} in the files to publish",
                     checks.join(", ")
                 )
+            }
+            Self::Uncommitted(files) => write!(f, "{files}"),
+            Self::UnknownSourceState { reason } => {
+                write!(f, "the files cannot be compared with a commit: {reason}")
+            }
+            Self::SourceBranch { branch, allowed } => {
+                let branch = escaped(branch.as_bytes());
+                let allowed: Vec<_> = allowed.iter().map(|one| format!("`{one}`")).collect();
+                let allowed = allowed.join(", ");
+                write!(
+                    f,
+                    "the source branch is `{branch}`, and `branches` has {allowed}"
+                )
+            }
+            Self::UnknownSourceBranch { reason } => {
+                write!(f, "the source branch is not known: {reason}")
             }
             Self::NoneSurvives { claimed } => {
                 write!(f, "all {claimed} files in the codex would be deleted")

@@ -146,6 +146,20 @@ impl<'t> CommittedLinks<'t> {
         Ok(self.located(position))
     }
 
+    /// The entry at `path`, relative to the root of the repository. A symlink at its end is not
+    /// followed.
+    pub(crate) fn entry(&self, path: &BStr) -> Result<Option<(Mode, ObjectId)>, UnreadableObject> {
+        let (directory, name) = path.rsplit_once_str("/").unwrap_or((b"", path));
+        match self.locate(directory.as_bstr())? {
+            Located::Inside {
+                mode: Mode::Directory,
+                id,
+                ..
+            } => Ok(self.directory(id)?.get(name.as_bstr()).copied()),
+            _ => Ok(None),
+        }
+    }
+
     /// Moves to the parent directory.
     fn ascend(&self, position: &mut Position) {
         if let Some(outside) = &mut position.outside {

@@ -41,6 +41,7 @@ use crate::workspace::Project;
 
 pub use collision::{Clash, Collision};
 pub(crate) use committed::contents as committed_contents;
+pub(crate) use committed_links::{CommittedLinks, Located};
 pub use committed_tree::UnreadableObject;
 pub(crate) use committed_tree::{CommittedEntry, CommittedTree, SourceObjects};
 

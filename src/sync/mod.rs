@@ -18,6 +18,7 @@ mod repeater;
 mod request;
 pub mod retire;
 mod search_depths;
+mod source_branch;
 pub(crate) mod sources;
 
 use std::collections::BTreeMap;

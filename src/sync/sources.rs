@@ -36,6 +36,19 @@ impl Sources {
         }
     }
 
+    /// The repository that contains a project; `None` if it is not in one.
+    pub(super) fn repository(
+        &self,
+        project: &Project,
+    ) -> Result<Option<Arc<SourceRepository>>, UnreadableRepository> {
+        self.repositories.of(&project.root)
+    }
+
+    /// Whether a project is published from a revision that was given for the run.
+    pub(super) fn is_at_revision(&self, project: &Project) -> bool {
+        project.scan.source == SourceState::Committed && self.revision.is_some()
+    }
+
     /// The repository that contains a project, and the commit whose files are published or that is
     /// checked out. `None` if there is no repository, or no commit yet.
     pub(crate) fn commit(

@@ -9,7 +9,8 @@ use bstr::ByteSlice;
 
 use super::claims::{ClaimPatterns, Claims};
 use crate::checks::CheckSettings;
-use crate::config::{Direction, SourceState, Symlinks};
+use crate::config::{Direction, DirtyMode, SourceState, Symlinks};
+use crate::glob::Glob;
 use crate::names::ProjectName;
 use crate::object::{Kind, ObjectId, hash};
 use crate::paths::CodexPath;
@@ -35,10 +36,30 @@ pub struct Project {
     pub prune: bool,
     /// The limits for deletions.
     pub(crate) delete_guard: DeleteGuard,
+    /// The guards on the state of the sources.
+    pub(crate) guards: SourceGuards,
     /// The checks of the files that are published.
     pub(crate) checks: CheckSettings,
     /// The cache for pulled files. Projects can share one.
     pub cache_dir: PathBuf,
+}
+
+/// The guards on the state of the sources.
+#[derive(Debug, Clone)]
+pub(crate) struct SourceGuards {
+    /// The effect of files that are not committed.
+    pub dirty: DirtyMode,
+    /// The source branches that are published; none for all.
+    pub branches: Vec<Glob>,
+}
+
+impl Default for SourceGuards {
+    fn default() -> Self {
+        Self {
+            dirty: DirtyMode::Allow,
+            branches: Vec::new(),
+        }
+    }
 }
 
 /// `sync.from_codex`.
@@ -172,6 +193,7 @@ impl Project {
                 respect_gitignore: false,
                 deny_list: Arc::default(),
             },
+            guards: SourceGuards::default(),
             checks: CheckSettings::default(),
             prune: false,
             delete_guard: DeleteGuard {
@@ -206,6 +228,7 @@ impl Project {
                 files: 20,
                 percent: 50,
             },
+            guards: SourceGuards::default(),
             checks: CheckSettings::default(),
             cache_dir: PathBuf::default(),
         }

@@ -47,6 +47,7 @@ mod secrets;
 mod signals;
 mod signing;
 mod source_races;
+mod source_state;
 mod support;
 mod transfers;
 mod transport;

@@ -113,6 +113,8 @@ fn flags(arguments: &SyncArgs) -> Vec<FlagValue> {
         (source, _) => source.clone(),
     };
     text("--source", "sync.to_codex.source", source);
+    let dirty = arguments.allow_dirty.then(|| "allow".to_owned());
+    text("--allow-dirty", "sync.to_codex.dirty", dirty);
     text("--push-mode", "push.mode", arguments.push_mode.clone());
     text("--jobs", "jobs", arguments.jobs.map(|n| n.to_string()));
     text("--message", "commit.message", arguments.message.clone());

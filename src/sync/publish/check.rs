@@ -9,8 +9,9 @@
 //!
 //! [`check`] works in this order, and another one is added at its place:
 //!
-//! 1. A guard on a project that needs no contents, such as its branch or its uncommitted changes,
-//!    replaces [`Decision::Ready`] by [`Decision::Withheld`] before any file is read.
+//! 1. A guard on a project that needs no contents replaces [`Decision::Ready`] by
+//!    [`Decision::Withheld`] before any file is read: those on its sources are in
+//!    [`source_guards`](super::source_guards). `--no-checks` does not turn them off.
 //! 2. Checks of single files: [`checks::check_file`](crate::checks::check_file).
 //! 3. Checks that need the whole plan, such as links between files. They add their findings to those
 //!    of the files.
@@ -24,6 +25,7 @@ use super::documents::Documents;
 use super::link_check::files_with_broken_links;
 use super::planned_codex::{CodexTrees, PlanInProgress};
 use super::scan::Scanned;
+use super::source_guards::GuardResults;
 use crate::checks::links::DocumentKind;
 use crate::checks::{
     CheckSettings, ContentCheck, FileToCheck, Finding, Severity, check_file, link_findings,
@@ -40,6 +42,8 @@ use crate::sync::sources::SourceContents;
 /// The results of the checks of a run.
 #[derive(Default)]
 pub(super) struct CheckResults {
+    /// The results of the guards on the state of the sources.
+    pub(super) guards: GuardResults,
     /// The findings of every file that was checked.
     files: HashMap<FileVersion, Vec<Finding>>,
     /// The parsed files, for the check of links.
@@ -71,6 +75,7 @@ pub(super) fn check(
     listings: &BTreeMap<usize, Listing>,
     trees: Option<&CodexTrees<'_>>,
 ) -> Result<(), Interrupted> {
+    results.guards.guard(request, decisions);
     if !request.checks {
         return Ok(());
     }

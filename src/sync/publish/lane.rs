@@ -109,6 +109,7 @@ impl Lane {
             Some(previous) => self.attempts.keep_plan(previous),
             None => self.warn_of_plan(request, scanned, warnings),
         }
+        results.guards.warn(request, warnings);
         self.attempts.recognize(session, self.target)?;
         if !has_work {
             self.progress = LaneProgress::Done(if self.isolation.has_ended() {

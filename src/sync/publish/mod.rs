@@ -40,6 +40,7 @@ mod report;
 mod retry;
 mod scan;
 mod server_words;
+mod source_guards;
 mod task_planner;
 
 use std::collections::BTreeMap;
@@ -271,6 +272,7 @@ fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<(), SyncErro
         }
         planned.warn_of_empty(request, &run.scanned, &mut run.outcome.warnings);
         planned.warn_of_own_directories(request, &mut run.outcome.warnings);
+        run.checked.guards.warn(request, &mut run.outcome.warnings);
         lane.planned = Some(planned);
         lane.progress = LaneProgress::Done(state_of_plan(request));
     }

@@ -14,10 +14,11 @@ use crate::config::layers::{self, with_default};
 use crate::config::model::RawChecks;
 use crate::config::tree::key_path;
 use crate::config::{Configuration, LayerKind, Problem};
+use crate::glob::Glob;
 use crate::names::ProjectName;
 use crate::paths::{CodexPath, FRACTARY_DIR, absolute, escaped, resolved, shown};
 use crate::workspace::claims::{ClaimPatterns, Claims, InvalidPattern};
-use crate::workspace::project::{DeleteGuard, FromCodex, Project, ScanPolicy};
+use crate::workspace::project::{DeleteGuard, FromCodex, Project, ScanPolicy, SourceGuards};
 use crate::workspace::template;
 
 /// Resolves all projects, in the order of their names.
@@ -117,6 +118,8 @@ impl<'c> ProjectResolver<'c> {
         let sync = configuration.project_sync(name);
         let frontmatter = sync.routing.use_frontmatter;
         let guard = &sync.delete_guard;
+        // Invalid globs were reported.
+        let branches = with_default(sync.to_codex.branches, "sync.to_codex.branches");
         Some(Project {
             name: parsed,
             root,
@@ -139,6 +142,13 @@ impl<'c> ProjectResolver<'c> {
             delete_guard: DeleteGuard {
                 files: with_default(guard.files, "sync.delete_guard.files"),
                 percent: with_default(guard.percent, "sync.delete_guard.percent").0,
+            },
+            guards: SourceGuards {
+                dirty: with_default(sync.to_codex.dirty, "sync.to_codex.dirty"),
+                branches: branches
+                    .iter()
+                    .filter_map(|one| Glob::new(one).ok())
+                    .collect(),
             },
             checks: check_settings(sync.checks),
             cache_dir,

@@ -21,7 +21,7 @@ pub(super) fn check(configuration: &Configuration, findings: &mut Findings) {
         let names = projects.into_iter().flat_map(Map::keys);
         let of_projects = names.map(|name| vec!["projects", name.as_str()]);
         for parent in std::iter::once(Vec::new()).chain(of_projects) {
-            for list in ["include", "exclude"] {
+            for list in ["include", "exclude", "branches"] {
                 let path = [parent.as_slice(), &["sync", "to_codex", list]].concat();
                 let elements = layer.tree.get(&path).into_iter().flat_map(Node::elements);
                 for node in elements {

@@ -1,0 +1,154 @@
+//! Compares the files of a plan, and no others, with the commit that is checked out.
+
+use bstr::{BStr, BString, ByteSlice};
+use cap_std::fs::Dir;
+
+use super::source_repository::{SourceCommit, SourceRepository};
+use crate::object::{Mode, ObjectId};
+use crate::plan::{Op, ProjectPlan, UncommittedFiles};
+use crate::platform::{self, Look, bytes_of, path_of};
+use crate::scan::{CommittedLinks, Located, SourceFile, UnreadableObject};
+use crate::workspace::Project;
+
+/// Returns the files of `plan` that differ from `commit`, or that it does not have. Without a commit
+/// these are all files.
+///
+/// A file whose bytes differ only because git converted them on checkout, as with `autocrlf` or LFS,
+/// does not differ: its entry in the index has the id of the commit and the stat of the file.
+/// Returns no file for a project outside the working tree of `repository`.
+pub(crate) fn uncommitted_files(
+    repository: &SourceRepository,
+    commit: Option<&SourceCommit>,
+    project: &Project,
+    plan: &ProjectPlan,
+) -> Result<UncommittedFiles, UnreadableObject> {
+    let mut found = UncommittedFiles::none(commit.map(|commit| commit.id));
+    let root = project.root.canonicalize().ok();
+    let directory = repository.directory();
+    let below = root.as_deref().zip(directory);
+    let Some(below) = below.and_then(|(root, directory)| root.strip_prefix(directory).ok()) else {
+        return Ok(found);
+    };
+    let Some(tree) = commit.and_then(|commit| repository.tree_of(commit).ok()) else {
+        found.added = plan.files().map(|file| file.source.clone()).collect();
+        return Ok(found);
+    };
+
+    let below = bytes_of(below).as_bstr();
+    let comparison = CommitComparison {
+        repository,
+        paths: CommittedLinks::new(tree, below),
+        below,
+    };
+    for change in &plan.changes {
+        match &change.op {
+            Op::Added(file) | Op::Modified(file) => comparison.compare(file, &mut found)?,
+            Op::Deleted => {
+                for source in project.claims.sources(&change.path) {
+                    let source = BString::from(source);
+                    if comparison.committed_file(source.as_bstr())?.is_some() {
+                        found.deleted.push(source);
+                    }
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+struct CommitComparison<'c> {
+    repository: &'c SourceRepository,
+    paths: CommittedLinks<'c>,
+    /// The path of the project in the repository.
+    below: &'c BStr,
+}
+
+impl CommitComparison<'_> {
+    fn compare(
+        &self,
+        file: &SourceFile,
+        found: &mut UncommittedFiles,
+    ) -> Result<(), UnreadableObject> {
+        let committed = if file.mode == Mode::Link {
+            let path = self.path(file.source.as_bstr());
+            self.paths
+                .entry(path.as_bstr())?
+                .map(|(mode, id)| (path, mode, id))
+        } else {
+            self.committed_file(file.source.as_bstr())?
+        };
+        let Some((path, mode, id)) = committed else {
+            found.added.push(file.source.clone());
+            return Ok(());
+        };
+        let is_same = if id == file.id {
+            mode == file.mode || !self.repository.has_file_modes()
+        } else {
+            self.repository.is_unmodified(path.as_bstr(), id)
+        };
+        if !is_same {
+            found.modified.push(file.source.clone());
+        }
+        Ok(())
+    }
+
+    /// The file of the commit at the path `source` of the project: its path in the repository, mode
+    /// and object.
+    fn committed_file(
+        &self,
+        source: &BStr,
+    ) -> Result<Option<(BString, Mode, ObjectId)>, UnreadableObject> {
+        Ok(match self.paths.locate(self.path(source).as_bstr())? {
+            Located::Inside { real, mode, id } if mode.is_file() => Some((real, mode, id)),
+            _ => None,
+        })
+    }
+
+    fn path(&self, source: &BStr) -> BString {
+        if self.below.is_empty() {
+            source.to_owned()
+        } else {
+            bstr::join("/", [self.below, source]).into()
+        }
+    }
+}
+
+impl SourceRepository {
+    /// Whether the index has the object `id` for `path`, and the stat of the file on disk.
+    fn is_unmodified(&self, path: &BStr, id: ObjectId) -> bool {
+        let Some(directory) = self.directory() else {
+            return false;
+        };
+        let entry = || {
+            let index = self.git().index().ok()?;
+            index.get_path(path_of(path), 0)
+        };
+        let look = || {
+            let directory = Dir::open_ambient_dir(directory, cap_std::ambient_authority()).ok()?;
+            platform::look(&directory, path_of(path)).ok()?
+        };
+        entry()
+            .zip(look())
+            .is_some_and(|(entry, look)| entry.id.as_bytes() == id.0 && has_stat(&entry, &look))
+    }
+
+    /// Whether the file system of the working tree has modes of files (`core.fileMode`).
+    fn has_file_modes(&self) -> bool {
+        let config = self.git().config();
+        config.is_ok_and(|config| config.get_bool("core.filemode").unwrap_or(true))
+    }
+}
+
+/// Whether an entry of the index has the stat of a file. The index keeps 32 bits of each value, and
+/// no nanoseconds or inodes if git was built without them.
+fn has_stat(entry: &git2::IndexEntry, look: &Look) -> bool {
+    let is_time = |kept: git2::IndexTime, (seconds, nanoseconds): (i64, i64)| {
+        let is_nanosecond = kept.nanoseconds() == 0 || i64::from(kept.nanoseconds()) == nanoseconds;
+        kept.seconds() == seconds as i32 && is_nanosecond
+    };
+    let stat = &look.stat;
+    entry.file_size == stat.size as u32
+        && (entry.ino == 0 || entry.ino == stat.inode as u32)
+        && is_time(entry.mtime, stat.modified)
+        && is_time(entry.ctime, stat.changed)
+}

@@ -1,0 +1,188 @@
+//! The guards on the state of the sources: `sync.to_codex.dirty` and `sync.to_codex.branches`.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::{Codex, Output, Sandbox};
+
+/// A workspace whose directory is a repository with one commit on `main`.
+fn world() -> (Sandbox, Codex) {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha"], "");
+    sandbox.write("ws/alpha/docs/a.md", "a\n");
+    sandbox.write("ws/alpha/docs/b.md", "b\n");
+    let ws = sandbox.path("ws");
+    sandbox.git(&ws, &["init", "-q", "-b", "main", "--template="]);
+    sandbox.git(&ws, &["add", "-A"]);
+    sandbox.git(&ws, &["commit", "-q", "-m", "one"]);
+    (sandbox, codex)
+}
+
+fn dirty(sandbox: &Sandbox, mode: &str, more: &[&str]) -> Output {
+    let mode = format!("sync.to_codex.dirty={mode}");
+    let arguments = ["sync", "--all", "--json", "--config", &mode];
+    sandbox.run(&[&arguments[..], more].concat())
+}
+
+fn warnings(output: &Output) -> Vec<String> {
+    let warnings = output.json()["warnings"].as_array().unwrap().clone();
+    let message = |warning: Value| warning["message"].as_str().unwrap().to_owned();
+    warnings.into_iter().map(message).collect()
+}
+
+#[test]
+fn files_that_are_not_committed_are_one_warning_per_project() {
+    let (sandbox, codex) = world();
+    let output = dirty(&sandbox, "warn", &[]).code(0);
+    assert!(warnings(&output).is_empty(), "{:?}", warnings(&output));
+
+    sandbox.write("ws/alpha/docs/a.md", "draft\n");
+    sandbox.remove("ws/alpha/docs/b.md");
+    for name in ["c", "d", "e", "f"] {
+        sandbox.write(&format!("ws/alpha/docs/{name}.md"), name);
+    }
+    // A change of another file does not matter.
+    sandbox.write("ws/alpha/src/x.rs", "x");
+    let ws = sandbox.path("ws");
+    let head = sandbox.git(&ws, &["rev-parse", "--short=7", "HEAD"]);
+    let expected = format!(
+        "6 files are not as in the commit {}: 1 modified (`docs/a.md`), 4 not committed (`docs/c.md`, `docs/d.md`, `docs/e.md`, …), 1 deleted (`docs/b.md`)",
+        head.trim()
+    );
+
+    let output = dirty(&sandbox, "withhold", &[]).code(1);
+    let error = &output.json()["projects"][0]["error"];
+    assert_eq!(error["message"], expected.as_str());
+    assert!(warnings(&output).is_empty());
+    assert_eq!(
+        dirty(&sandbox, "warn", &["--dry-run"]).code(0).json()["warnings"][0]["message"],
+        expected.as_str()
+    );
+    let output = dirty(&sandbox, "warn", &[]).code(0);
+    assert_eq!(warnings(&output), [expected]);
+    assert_eq!(codex.file("projects/alpha/docs/a.md"), "draft\n");
+    // Nothing is planned, so nothing is compared.
+    assert!(warnings(&dirty(&sandbox, "withhold", &[]).code(0)).is_empty());
+}
+
+#[test]
+fn uncommitted_files_are_allowed_by_an_option_and_outside_repositories() {
+    let (sandbox, codex) = world();
+    sandbox.write("ws/alpha/docs/a.md", "draft\n");
+    sandbox
+        .run(&[
+            "sync",
+            "--all",
+            "--dry-run",
+            "--config",
+            "sync.to_codex.dirty=withhold",
+        ])
+        .code(1);
+    let output = sandbox
+        .run(&["sync", "--all", "--allow-dirty", "--json"])
+        .code(0);
+    assert!(warnings(&output).is_empty());
+    assert_eq!(codex.file("projects/alpha/docs/a.md"), "draft\n");
+
+    // The commit has the files that are published.
+    sandbox.write("ws/alpha/docs/a.md", "other\n");
+    dirty(&sandbox, "withhold", &["--source", "committed"]).code(0);
+    fs::remove_dir_all(sandbox.path("ws/.git")).unwrap();
+    let output = dirty(&sandbox, "withhold", &[]).code(0);
+    assert!(warnings(&output).is_empty());
+    // Without any commit, every file is new.
+    sandbox.git(&sandbox.path("ws"), &["init", "-q", "-b", "main"]);
+    sandbox.write("ws/alpha/docs/a.md", "again\n");
+    let output = dirty(&sandbox, "withhold", &[]).code(1);
+    assert!(
+        output
+            .stdout
+            .contains("because there is none yet: 1 not committed"),
+        "{}",
+        output.stdout
+    );
+}
+
+#[test]
+fn conversions_of_git_are_no_change() {
+    let (sandbox, codex) = world();
+    let ws = sandbox.path("ws");
+    sandbox.write("ws/.gitattributes", "*.md text eol=crlf\n");
+    sandbox.git(&ws, &["add", "-A"]);
+    sandbox.git(&ws, &["commit", "-q", "-m", "attributes"]);
+    let all = sandbox.path("");
+    sandbox.git(&all, &["clone", "-q", "ws", "clone"]);
+    let root = format!(
+        "projects.alpha.root={}",
+        sandbox.path("clone/alpha").display()
+    );
+    dirty(&sandbox, "withhold", &["--config", &root]).code(0);
+    assert_eq!(codex.file("projects/alpha/docs/a.md"), "a\r\n");
+
+    sandbox.write("clone/alpha/docs/a.md", "other\r\n");
+    dirty(&sandbox, "withhold", &["--config", &root]).code(1);
+}
+
+#[test]
+fn projects_are_published_from_their_branches_alone() {
+    let (sandbox, codex) = world();
+    let ws = sandbox.path("ws");
+    let branches = r#"sync.to_codex.branches=["main", "release/*"]"#;
+    let sync = |variables: &[(&str, &str)], more: &[&str]| {
+        let arguments = ["sync", "--all", "--json", "--dry-run", "--config", branches];
+        let mut command = sandbox.program(&[&arguments[..], more].concat());
+        command.envs(variables.iter().copied());
+        sandbox.finish(command)
+    };
+    sync(&[], &[]).code(0);
+    sandbox.git(&ws, &["checkout", "-q", "-b", "release/1"]);
+    sync(&[], &[]).code(0);
+    sandbox.git(&ws, &["checkout", "-q", "-b", "topic"]);
+    let output = sync(&[], &[]).code(1);
+    let error = &output.json()["projects"][0]["error"];
+    assert_eq!(
+        error["message"],
+        "the source branch is `topic`, and `branches` has `main`, `release/*`"
+    );
+    // The variables of a build do not count if a branch is checked out.
+    let head = sandbox.git(&ws, &["rev-parse", "HEAD"]);
+    let github = |name| {
+        [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_SHA", head.trim()),
+            ("GITHUB_REF", name),
+        ]
+    };
+    sync(&github("refs/heads/main"), &[]).code(1);
+    // The revision that is published decides.
+    sync(&[], &["--source-rev", "main"]).code(0);
+    sync(&[], &["--source-rev", "HEAD~0"]).code(1);
+
+    sandbox.git(&ws, &["checkout", "-q", "--detach"]);
+    let output = sync(&[], &[]).code(1);
+    assert!(
+        output
+            .stdout
+            .contains("the source branch is not known: no branch is checked out"),
+        "{}",
+        output.stdout
+    );
+    sync(&github("refs/heads/main"), &[]).code(0);
+    sync(&github("refs/pull/1/merge"), &[]).code(1);
+    assert_eq!(codex.tip(), None);
+}
+
+#[test]
+fn an_invalid_branch_pattern_is_an_error_of_the_configuration() {
+    let (sandbox, _) = world();
+    let branches = r#"sync.to_codex.branches=["!main"]"#;
+    let output = sandbox
+        .run(&["sync", "--all", "--config", branches])
+        .code(3);
+    assert!(
+        output.stderr.contains("sync.to_codex.branches"),
+        "{}",
+        output.stderr
+    );
+}
