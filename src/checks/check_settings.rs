@@ -12,6 +12,12 @@ pub(crate) struct CheckSettings {
     pub secrets: CheckMode,
     /// The mode of [`ContentCheck::ConflictMarkers`].
     pub conflict_markers: CheckMode,
+    /// The mode of [`ContentCheck::LfsPointers`].
+    pub lfs_pointers: CheckMode,
+    /// The mode of [`ContentCheck::LargeFiles`].
+    pub large_files: CheckMode,
+    /// The mode of [`ContentCheck::CaseCollisions`].
+    pub case_collisions: CheckMode,
     /// The mode of [`ContentCheck::Links`].
     pub links: CheckMode,
     /// The digests of findings that are not reported.
@@ -23,6 +29,9 @@ impl CheckSettings {
         match check {
             ContentCheck::Secrets => self.secrets,
             ContentCheck::ConflictMarkers => self.conflict_markers,
+            ContentCheck::LfsPointers => self.lfs_pointers,
+            ContentCheck::LargeFiles => self.large_files,
+            ContentCheck::CaseCollisions => self.case_collisions,
             ContentCheck::Links => self.links,
         }
     }
@@ -37,6 +46,8 @@ impl CheckSettings {
         let checks = [
             ContentCheck::Secrets,
             ContentCheck::ConflictMarkers,
+            ContentCheck::LfsPointers,
+            ContentCheck::LargeFiles,
             ContentCheck::Links,
         ];
         checks.into_iter().any(|check| self.is_enabled(check))

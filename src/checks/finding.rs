@@ -19,6 +19,12 @@ pub enum ContentCheck {
     Secrets,
     /// Marks of an unresolved merge conflict.
     ConflictMarkers,
+    /// Pointers of git LFS in the place of their files.
+    LfsPointers,
+    /// Files that are large for documentation.
+    LargeFiles,
+    /// Paths that differ only in case or Unicode form.
+    CaseCollisions,
     /// Links that will not work in the codex.
     Links,
 }
@@ -78,6 +84,9 @@ impl ContentCheck {
         match self {
             Self::Secrets => "secrets",
             Self::ConflictMarkers => "conflict_markers",
+            Self::LfsPointers => "lfs_pointers",
+            Self::LargeFiles => "large_files",
+            Self::CaseCollisions => "case_collisions",
             Self::Links => "links",
         }
     }
@@ -88,6 +97,8 @@ impl ContentCheck {
         match self {
             Self::Secrets => &["codex:allow-secret", "gitleaks:allow"],
             Self::ConflictMarkers => &["codex:allow-conflict"],
+            // They are about a whole file, which may have no place for a comment.
+            Self::LfsPointers | Self::LargeFiles | Self::CaseCollisions => &[],
             Self::Links => &["codex:allow-link"],
         }
     }

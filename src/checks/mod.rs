@@ -13,13 +13,17 @@
 //! A person allows a finding with a marker in the file ([`ContentCheck::marker`]), or with its
 //! digest in `checks.allow`.
 
+mod case_collisions;
 mod check_settings;
 mod conflict_markers;
 mod finding;
+mod large_files;
+mod lfs_pointers;
 mod lines;
 pub(crate) mod links;
 mod secrets;
 
+pub(crate) use case_collisions::FoldedPaths;
 pub(crate) use check_settings::CheckSettings;
 pub use finding::{ContentCheck, Finding, Severity};
 
@@ -47,6 +51,7 @@ pub(crate) struct FileToCheck<'f> {
 /// Runs the enabled checks of single files, and returns the findings in the order of their
 /// positions.
 pub(crate) fn check_file(file: FileToCheck<'_>, settings: &CheckSettings) -> Vec<Finding> {
+    let size = file.contents.len();
     let text = as_utf8(file.contents);
     let file = FileToCheck {
         contents: &text,
@@ -59,7 +64,24 @@ pub(crate) fn check_file(file: FileToCheck<'_>, settings: &CheckSettings) -> Vec
     if settings.is_enabled(ContentCheck::ConflictMarkers) {
         detections.extend(conflict_markers::detect(file.contents));
     }
+    if settings.is_enabled(ContentCheck::LfsPointers) {
+        detections.extend(lfs_pointers::detect(file.contents));
+    }
+    if settings.is_enabled(ContentCheck::LargeFiles) {
+        detections.extend(large_files::detect(file.path, size));
+    }
     findings(file, detections, settings)
+}
+
+/// Returns the finding for a new file whose path collides with another one of the codex. The
+/// contents are not used.
+pub(crate) fn collision_finding(
+    file: FileToCheck<'_>,
+    paths: &FoldedPaths<'_>,
+    settings: &CheckSettings,
+) -> Vec<Finding> {
+    let detections = paths.detect(file.path);
+    findings(file, detections.into_iter().collect(), settings)
 }
 
 /// Returns the findings for the broken links of a file, in the order of their positions.

@@ -41,12 +41,7 @@ pub(crate) const OLDER_TOOLS: [&str; 11] = [
 ];
 
 /// Keys of later versions. They are rejected until they work, so that no user relies on them.
-const RESERVED: [&[&str]; 4] = [
-    &["sync", "checks", "lfs_pointers"],
-    &["sync", "checks", "large_files"],
-    &["sync", "checks", "case_collisions"],
-    &["sync", "on_drift"],
-];
+const RESERVED: [&[&str]; 1] = [&["sync", "on_drift"]];
 
 /// The key that selects the branch of a run, which is the same for all projects.
 const ENVIRONMENTS: [&str; 2] = ["sync", "environments"];

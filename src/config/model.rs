@@ -286,6 +286,13 @@ pub(crate) struct RawChecks {
     /// Unresolved merge conflicts: the lines `<<<<<<<`, `=======` and `>>>>>>>`. The
     /// marker `codex:allow-conflict` allows one.
     pub conflict_markers: Option<CheckMode>,
+    /// Pointers of git LFS whose files are not in the checkout.
+    pub lfs_pointers: Option<CheckMode>,
+    /// Files of 1 MB or more.
+    pub large_files: Option<CheckMode>,
+    /// New files whose path in the codex differs from that of another file only in case or Unicode
+    /// form.
+    pub case_collisions: Option<CheckMode>,
     /// Relative links, images and anchors in Markdown and HTML that will not work in the codex. The
     /// marker `codex:allow-link` allows one.
     pub links: Option<CheckMode>,

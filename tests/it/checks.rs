@@ -162,3 +162,51 @@ fn secret_is_reported_and_never_shown() {
     assert!(status.stderr.contains(line), "{}", status.stderr);
     assert_eq!(sync.json()["projects"][0]["status"], "synced");
 }
+
+#[test]
+fn path_that_differs_only_in_case_from_another_one_withholds_the_project() {
+    let pointer = format!(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 7\n",
+        "4d7a".repeat(16)
+    );
+    let world = World::builder()
+        .files(&[("alpha/docs/guide.md", "guide")])
+        .codex_files(&[("projects/alpha/docs/Guide.MD", "of others")])
+        .config("  sync: { to_codex: { include: [\"docs/*.md\", \"docs/*.bin\"] }, checks: { large_files: warn } }\n")
+        .build();
+    world.sandbox.write("ws/alpha/docs/image.bin", pointer);
+    world
+        .sandbox
+        .write("ws/alpha/docs/large.bin", vec![b'a'; 1_000_000]);
+
+    let output = world.run(&["sync", "--json"]).code(1).json();
+    let project = &output["projects"][0];
+    let findings = project["findings"].as_array().unwrap();
+    let mut found: Vec<_> = findings
+        .iter()
+        .map(|one| {
+            (
+                one["source"].as_str().unwrap(),
+                one["kind"].as_str().unwrap(),
+            )
+        })
+        .collect();
+    found.sort_unstable();
+    assert_eq!(
+        found,
+        [
+            ("docs/guide.md", "case-collision"),
+            ("docs/image.bin", "lfs-pointer"),
+            ("docs/large.bin", "large-file"),
+        ]
+    );
+    let message = "1 finding of `case_collisions` in the files to publish";
+    assert_eq!(project["error"]["message"], message);
+    let off = [
+        "sync",
+        "--json",
+        "--config",
+        "sync.checks.case_collisions=off",
+    ];
+    world.run(&off).code(0);
+}

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use bstr::ByteSlice;
 use libdeflater::Crc;
 use serde_json::Value;
@@ -22,7 +22,7 @@ const PAIR_DISTANCE: usize = 300;
 const KEY_DISTANCE: usize = 120;
 
 /// Words of placeholders, in lower case.
-const PLACEHOLDERS: [&str; 17] = [
+const PLACEHOLDERS: [&str; 18] = [
     "example",
     "xxxx",
     "your",
@@ -39,6 +39,8 @@ const PLACEHOLDERS: [&str; 17] = [
     "replace",
     "insert",
     "foobar",
+    // The key of the storage emulator of Azure, which its documentation shows.
+    "eby8vdm02xnocqflquwjpllmetlcdxj1ouzft50usrz6ifsufq2uverc",
     "....",
 ];
 /// Words of passwords in documentation, in lower case.
@@ -164,7 +166,16 @@ fn is_web_token(text: &[u8]) -> bool {
         return false;
     };
     let lower = claims.to_ascii_lowercase();
-    let is_example = contains_any(&lower, &["example", "john doe", "1234567890", "jane doe"]);
+    let is_example = contains_any(
+        &lower,
+        &[
+            "example",
+            "john doe",
+            "1234567890",
+            "jane doe",
+            r#""some":"payload""#,
+        ],
+    );
     let signature = parts.next().unwrap_or_default();
     header.get("alg").is_some() && !is_example && is_random(signature, MIN_ENTROPY)
 }
@@ -214,11 +225,23 @@ fn key_text(contents: &[u8], begin: &Range<usize>) -> Option<(Range<usize>, Vec<
     let is_base64 = text
         .iter()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
+    let is_small = before.ends_with(b"RSA ") && is_small_key(text);
     let is_key = word.start < KEY_DISTANCE
+        && !is_small
         && text.len() >= 40
         && is_base64
         && is_random(&text[..text.len().min(64)], 3.5);
     is_key.then(|| (start..begin.end + word.end, text.to_vec()))
+}
+
+/// Whether an RSA key has fewer than 1024 bits. Such a key is only used in tests. The text begins
+/// with the length of the key's structure.
+fn is_small_key(text: &[u8]) -> bool {
+    let start = text.get(..8).map(|start| BASE64_STANDARD.decode(start));
+    match start.and_then(Result::ok).as_deref() {
+        Some([0x30, 0x82, high, low, ..]) => u16::from_be_bytes([*high, *low]) < 500,
+        _ => false,
+    }
 }
 
 /// The user and the host of a URL's `USER:PASSWORD@HOST`, if the password looks random and the host

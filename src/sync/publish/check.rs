@@ -28,12 +28,13 @@ use super::scan::Scanned;
 use super::source_guards::GuardResults;
 use crate::checks::links::DocumentKind;
 use crate::checks::{
-    CheckSettings, ContentCheck, FileToCheck, Finding, Severity, check_file, link_findings,
+    CheckSettings, ContentCheck, FileToCheck, Finding, FoldedPaths, Severity, check_file,
+    collision_finding, link_findings,
 };
 use crate::event::{Counter, Event, Stage};
 use crate::interrupt::Interrupted;
 use crate::object::{Mode, ObjectId};
-use crate::plan::{Decision, Listing, Withheld};
+use crate::plan::{Decision, Listing, Op, Withheld};
 use crate::platform::{bytes_of, path_of};
 use crate::scan::{ScanError, SourceFile};
 use crate::sync::request::SyncRequest;
@@ -91,9 +92,15 @@ pub(super) fn check(
             let file = change.op.file()?;
             results.files.get(&version(*index, &change.path, file))
         });
-        let findings: Vec<_> = found.flatten().cloned().collect();
-        withhold(decision, &findings);
-        results.projects.insert(*index, findings);
+        results
+            .projects
+            .insert(*index, found.flatten().cloned().collect());
+    }
+    check_paths(request, decisions, listings, results);
+    for (index, decision) in &mut *decisions {
+        if let Some(findings) = results.projects.get(index) {
+            withhold(decision, findings);
+        }
     }
 
     // Links into the new files of a project that is withheld are broken, so the links of the other
@@ -122,6 +129,42 @@ pub(super) fn check(
         }
         if !is_any_withheld {
             return Ok(());
+        }
+    }
+}
+
+/// Adds the findings about the paths of new files to those of their projects. Only the files of the
+/// planned projects in the codex are known.
+fn check_paths(
+    request: &SyncRequest<'_>,
+    decisions: &BTreeMap<usize, Decision>,
+    listings: &BTreeMap<usize, Listing>,
+    results: &mut CheckResults,
+) {
+    for (index, decision) in decisions {
+        let Decision::Ready(plan) = decision else {
+            continue;
+        };
+        let (index, project) = (*index, request.projects[*index]);
+        let is_enabled = project.checks.is_enabled(ContentCheck::CaseCollisions);
+        if !is_enabled || plan.counts().added == 0 {
+            continue;
+        }
+
+        let after = plan.apply_to(&listings[&index]);
+        let files = after.entries.iter();
+        let files = files.filter(|(_, entry)| entry.mode != Mode::Directory);
+        let paths: Vec<_> = files
+            .map(|(path, _)| project.to.join(path.as_bstr()))
+            .collect();
+        let folded: FoldedPaths<'_> = paths.iter().map(|path| path.as_bstr()).collect();
+        for change in &plan.changes {
+            if let Op::Added(file) = &change.op {
+                let findings = with_path(request, index, &change.path, file, b"", |file| {
+                    collision_finding(file, &folded, &project.checks)
+                });
+                results.projects.entry(index).or_default().extend(findings);
+            }
         }
     }
 }
@@ -265,17 +308,31 @@ fn with_file(
 ) -> Result<Vec<Finding>, ScanError> {
     request.interrupt.check()?;
     let contents = sources.read(version.project, file)?;
-    let project = request.projects[version.project];
-    let path = project.to.join(version.path.as_bstr());
+    let (index, path) = (version.project, &version.path);
+    let settings = &request.projects[index].checks;
+    let check = |file: FileToCheck<'_>| check(file, settings);
+    Ok(with_path(request, index, path, file, &contents, check))
+}
+
+/// Passes a file with these contents to `check`.
+fn with_path(
+    request: &SyncRequest<'_>,
+    index: usize,
+    path: &BString,
+    file: &SourceFile,
+    contents: &[u8],
+    check: impl FnOnce(FileToCheck<'_>) -> Vec<Finding>,
+) -> Vec<Finding> {
+    let project = request.projects[index];
+    let path = project.to.join(path.as_bstr());
     let on_disk = project.root.join(path_of(file.source.as_bstr()));
     let in_workspace = on_disk.strip_prefix(&request.workspace.root);
-    let file = FileToCheck {
+    check(FileToCheck {
         path: path.as_bstr(),
         source: file.source.as_bstr(),
         file: BStr::new(bytes_of(in_workspace.unwrap_or(&on_disk))),
-        contents: &contents,
-    };
-    Ok(check(file, &project.checks))
+        contents,
+    })
 }
 
 fn version(project: usize, path: &BString, file: &SourceFile) -> FileVersion {

@@ -264,6 +264,9 @@ fn check_settings(raw: RawChecks) -> CheckSettings {
     CheckSettings {
         secrets: mode(raw.secrets, "secrets"),
         conflict_markers: mode(raw.conflict_markers, "conflict_markers"),
+        lfs_pointers: mode(raw.lfs_pointers, "lfs_pointers"),
+        large_files: mode(raw.large_files, "large_files"),
+        case_collisions: mode(raw.case_collisions, "case_collisions"),
         links: mode(raw.links, "links"),
         allow: with_default(raw.allow, "sync.checks.allow")
             .into_iter()

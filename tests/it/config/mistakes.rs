@@ -162,7 +162,7 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
     (
         "reserved keys",
         "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  \
-         sync:\n    checks: { large_files: warn }\n    on_drift: fail\n",
+         sync:\n    on_drift: fail\n",
         true,
     ),
     (
