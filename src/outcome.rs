@@ -329,6 +329,15 @@ pub struct Totals {
 }
 
 impl SyncOutcome {
+    /// The drift of all projects: files that others have changed in the codex since the last sync.
+    pub fn drift(&self) -> impl Iterator<Item = (&ProjectReport, &OthersChange)> {
+        self.projects.iter().flat_map(|project| {
+            let plan = project.plan.iter();
+            let drift = plan.flat_map(|plan| &plan.drift);
+            drift.map(move |change| (project, change))
+        })
+    }
+
     /// The findings of all projects.
     pub fn findings(&self) -> impl Iterator<Item = (&ProjectReport, &Finding)> {
         self.projects.iter().flat_map(|project| {

@@ -45,6 +45,9 @@ pub struct ProjectPlan {
     pub keeping_directories: BTreeSet<BString>,
     /// For `rename`: the directory that is moved to the project's `to`. There are no other changes.
     pub moved: Option<MovedDirectory>,
+    /// The files that others have changed in the codex since the project was last synced, and that
+    /// the plan overwrites or deletes.
+    pub drift: Vec<OthersChange>,
     /// For `retire`: the files that are kept because no sync of the project has published them.
     pub kept: Vec<OthersChange>,
 }
@@ -131,6 +134,33 @@ impl ProjectPlan {
     /// The total size of the added and modified files, in bytes.
     pub fn bytes(&self) -> u64 {
         self.files().map(|file| file.size).sum()
+    }
+
+    /// Whether the plan modifies or deletes files of the codex.
+    pub(crate) fn overwrites(&self) -> bool {
+        let mut changes = self.changes.iter();
+        changes.any(|change| !matches!(change.op, Op::Added(_)))
+    }
+
+    /// The files of the codex that the plan modifies or deletes and whose present versions, in
+    /// `listing`, are others than those that the last sync has left, which `synced` returns. Each
+    /// with the latter version.
+    pub(crate) fn drifted(
+        &self,
+        listing: &Listing,
+        synced: impl Fn(&BString) -> Option<Entry>,
+    ) -> BTreeMap<BString, Option<Entry>> {
+        let mut drifted = BTreeMap::new();
+        for Change { path, op } in &self.changes {
+            if matches!(op, Op::Added(_)) {
+                continue;
+            }
+            let before = synced(path);
+            if before.as_ref() != listing.entries.get(path) {
+                drifted.insert(path.clone(), before);
+            }
+        }
+        drifted
     }
 
     /// The listing after the changes of this plan were made.

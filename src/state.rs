@@ -21,6 +21,12 @@ use crate::workspace::{Project, Workspace};
 /// The first line of a record.
 const HEAD: &str = "fractary-codex listing 4";
 
+/// Stands for a missing file in a record.
+const MISSING: Entry = Entry {
+    mode: Mode::File,
+    id: ObjectId([0; 20]),
+};
+
 /// The records for one remote and branch.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
@@ -46,8 +52,18 @@ pub(crate) struct Recorded {
     /// The files of the project in the codex.
     pub listing: Listing,
     /// The files that others have changed since the project was last synced, each with the version
-    /// that the sync had published. They are kept until a sync overwrites them.
-    pub drifted: BTreeMap<BString, Entry>,
+    /// that the sync has left, if it has left one. They are kept until a sync overwrites them.
+    pub drifted: BTreeMap<BString, Option<Entry>>,
+}
+
+impl Recorded {
+    /// The version of a file that the last sync of the project has left in the codex.
+    pub(crate) fn synced(&self, path: &BString) -> Option<Entry> {
+        match self.drifted.get(path) {
+            Some(synced) => *synced,
+            None => self.listing.entries.get(path).copied(),
+        }
+    }
 }
 
 impl State {
@@ -125,10 +141,11 @@ impl State {
             body.extend_from_slice(&id.map_or([0; 20], |id| id.0));
         }
         body.extend_from_slice(&(recorded.drifted.len() as u64).to_le_bytes());
-        for (path, entry) in recorded.drifted.iter().chain(&recorded.listing.entries) {
-            record::push_bytes(&mut body, path);
-            record::push_bytes(&mut body, entry.mode.octal());
-            body.extend_from_slice(&entry.id.0);
+        for (path, entry) in &recorded.drifted {
+            push_entry(&mut body, path, entry.unwrap_or(MISSING));
+        }
+        for (path, entry) in &recorded.listing.entries {
+            push_entry(&mut body, path, *entry);
         }
         record::write(&self.path(&project.to), HEAD, &body)
     }
@@ -158,9 +175,11 @@ fn read_record(path: &Path) -> Option<Recorded> {
     let some = |id: ObjectId| Some(id).filter(|id| id.0 != [0; 20]);
     let tip = some(ObjectId(reader.array()?));
     let base = some(ObjectId(reader.array()?));
-    let drifted = (0..reader.number()?)
-        .map(|_| read_entry(&mut reader))
-        .collect::<Option<_>>()?;
+    let mut drifted = BTreeMap::new();
+    for _ in 0..reader.number()? {
+        let (path, entry) = read_entry(&mut reader)?;
+        drifted.insert(path, Some(entry).filter(|entry| *entry != MISSING));
+    }
     let mut entries = Vec::new();
     while !reader.0.is_empty() {
         entries.push(read_entry(&mut reader)?);
@@ -178,6 +197,12 @@ fn read_record(path: &Path) -> Option<Recorded> {
         },
         drifted,
     })
+}
+
+fn push_entry(body: &mut Vec<u8>, path: &BString, entry: Entry) {
+    record::push_bytes(body, path);
+    record::push_bytes(body, entry.mode.octal());
+    body.extend_from_slice(&entry.id.0);
 }
 
 fn read_entry(reader: &mut RecordReader<'_>) -> Option<(BString, Entry)> {

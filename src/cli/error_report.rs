@@ -556,6 +556,10 @@ fn withheld_hint(name: &ProjectName, reason: &Withheld) -> String {
             let obstacle = escaped(obstacle);
             format!("move or delete `{obstacle}` in the codex, or exclude the path")
         }
+        Withheld::Drift { .. } => format!(
+            "take the changes over into the sources; to overwrite them, {}",
+            command("--config sync.on_drift=overwrite")
+        ),
         Withheld::Findings { .. } => {
             "correct the files, or allow the findings with `sync.checks.allow`; `--no-checks` turns all checks off"
                 .to_owned()

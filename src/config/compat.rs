@@ -41,7 +41,7 @@ pub(crate) const OLDER_TOOLS: [&str; 11] = [
 ];
 
 /// Keys of later versions. They are rejected until they work, so that no user relies on them.
-const RESERVED: [&[&str]; 1] = [&["sync", "on_drift"]];
+const RESERVED: [&[&str]; 0] = [];
 
 /// The key that selects the branch of a run, which is the same for all projects.
 const ENVIRONMENTS: [&str; 2] = ["sync", "environments"];

@@ -125,6 +125,16 @@ pub(crate) enum OnDeclined {
     Fail,
 }
 
+/// The value of `sync.on_drift`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum OnDrift {
+    /// Warn, and publish the project. The overwritten versions stay in the history.
+    Overwrite,
+    /// Withhold the project.
+    Withhold,
+}
+
 /// The value of a key below `sync.checks`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

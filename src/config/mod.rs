@@ -53,8 +53,8 @@ pub(crate) mod yaml_section;
 pub use configuration::Configuration;
 pub use enums::Direction;
 pub(crate) use enums::{
-    AutoMerge, CheckMode, CloneStrategy, DirtyMode, ForgeChoice, OnDeclined, PushMode, SignMode,
-    SourceState, Symlinks, TransportChoice,
+    AutoMerge, CheckMode, CloneStrategy, DirtyMode, ForgeChoice, OnDeclined, OnDrift, PushMode,
+    SignMode, SourceState, Symlinks, TransportChoice,
 };
 pub use explain::{Explanation, Given};
 pub(crate) use file::ENDINGS;

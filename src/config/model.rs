@@ -11,8 +11,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::enums::{
-    AutoMerge, CheckMode, CloneStrategy, Direction, DirtyMode, ForgeChoice, OnDeclined, PushMode,
-    SignMode, SourceState, Symlinks, TransportChoice,
+    AutoMerge, CheckMode, CloneStrategy, Direction, DirtyMode, ForgeChoice, OnDeclined, OnDrift,
+    PushMode, SignMode, SourceState, Symlinks, TransportChoice,
 };
 use super::scalar::{ByteSize, CacheSwitch, Jobs, Percent, read};
 use super::schema_fragments as fragment;
@@ -209,6 +209,9 @@ pub(crate) struct RawSync {
     pub prune: Option<bool>,
     /// Limits for deletions. A project that exceeds both is withheld.
     pub delete_guard: RawDeleteGuard,
+    /// The treatment of files that others have changed in the codex since the project's last sync,
+    /// and that this sync would overwrite or delete.
+    pub on_drift: Option<OnDrift>,
     /// Checks of the files that a sync adds or modifies.
     pub checks: RawChecks,
 }

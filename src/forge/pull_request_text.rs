@@ -43,6 +43,8 @@ pub(crate) struct BodyContents<'c> {
     pub projects: &'c [ProposedProject],
     /// The projects that are not in it, each with the reason.
     pub withheld: &'c [(String, String)],
+    /// The files of others that the pull request overwrites, each with the name of its project.
+    pub drift: &'c [(String, String)],
     /// The findings of the checks, each with the name of its project.
     pub findings: &'c [(String, String)],
     /// The address of an earlier pull request of the same branch.
@@ -190,6 +192,9 @@ pub(crate) fn block(contents: &BodyContents<'_>, record: MarkerRecord, limit: us
     let row = |(name, reason): &(String, String)| format!("- {}: {}\n", span(name), span(reason));
     let withheld = contents.withheld.iter().map(row);
     push_list(&mut text, "\nNot included:\n\n", withheld, room);
+    let drift = contents.drift.iter().map(row);
+    let heading = "\nOverwrites changes that others have made in the codex:\n\n";
+    push_list(&mut text, heading, drift, room);
     let findings = contents.findings.iter().map(row);
     push_list(&mut text, "\nFindings of the checks:\n\n", findings, room);
     format!("{head}{}\n{END}", text.trim_end())
@@ -378,7 +383,8 @@ mod tests {
                 introduction: &introduction,
                 projects: &[project(&name)],
                 withheld: &[(name.clone(), reason)],
-                findings: &[],
+                drift: &[],
+            findings: &[],
                 earlier: None,
             };
             let text = block(&contents, RECORD, 65_536);
@@ -431,6 +437,7 @@ mod tests {
             introduction: "Documents of many projects.",
             projects,
             withheld: &[],
+            drift: &[],
             findings: &[],
             earlier: None,
         }
@@ -506,6 +513,7 @@ mod tests {
             introduction: "Published documents.",
             projects: &[project("alpha")],
             withheld: &[("beta".to_owned(), "no `files` match".to_owned())],
+            drift: &[],
             findings: &[],
             earlier: Some("https://h/pull/1"),
         };

@@ -22,6 +22,16 @@ pub struct OthersChange {
 }
 
 impl OthersChange {
+    /// The change of a file by a commit, given its id and its author, if they are known.
+    pub(crate) fn new(path: &BString, origin: Option<(ObjectId, &String)>) -> Self {
+        Self {
+            path: path.clone(),
+            commit: origin.map(|(id, _)| id),
+            author: origin.map(|(_, author)| author.clone()),
+            since: None,
+        }
+    }
+
     /// The commit and its author, for a message: `1a2b3c4 by Ada <ada@acme.example>`.
     pub fn origin(&self) -> impl fmt::Display + '_ {
         fmt::from_fn(|f| {

@@ -64,6 +64,11 @@ pub enum Withheld {
         /// The reason.
         reason: String,
     },
+    /// Others have changed files in the codex that would be overwritten or deleted.
+    Drift {
+        /// The number of files.
+        count: usize,
+    },
     /// All claimed files, at least five, would be deleted.
     NoneSurvives {
         /// The number of claimed files in the codex.
@@ -117,6 +122,13 @@ impl fmt::Display for Withheld {
                 write!(
                     f,
                     "{deleted} of {claimed} files and {others} would be deleted from the codex"
+                )
+            }
+            Self::Drift { count } => {
+                let files = pluralize(*count, "file");
+                write!(
+                    f,
+                    "others have changed {files} in the codex since the last sync, which would be overwritten"
                 )
             }
             Self::Findings { count, checks } => {

@@ -55,6 +55,7 @@ pub(crate) fn summary(
     }
 
     write_findings(&mut text, outcome);
+    write_drift(&mut text, outcome);
     let url = outcome.remote.url.to_string();
     let branch = branches(outcome, code).unwrap_or_else(|| code("?"));
     let _ = writeln!(
@@ -118,6 +119,25 @@ pub(crate) fn step_outputs(
     ];
     outputs.extend(url.map(|url| ("pull-request-url", url)));
     outputs
+}
+
+/// Lists the files of others that are overwritten, or that withhold their project, up to
+/// [`MAX_FINDINGS`].
+fn write_drift(text: &mut String, outcome: &SyncOutcome) {
+    let drift: Vec<_> = outcome.drift().collect();
+    if drift.is_empty() {
+        return;
+    }
+    text.push_str("\nChanged in the codex by others since the last sync:\n\n");
+    for (project, change) in drift.iter().take(MAX_FINDINGS) {
+        let path = project.in_codex(change.path.as_bstr());
+        let change = format!("{} in {}", escaped(&path), change.origin()).replace('`', "'");
+        let _ = writeln!(text, "- {}: `{change}`", project.name);
+    }
+    let omitted = drift.len().saturating_sub(MAX_FINDINGS);
+    if omitted > 0 {
+        let _ = writeln!(text, "- … and {}", pluralize(omitted, "other file"));
+    }
 }
 
 /// Lists the findings of all projects, up to [`MAX_FINDINGS`].

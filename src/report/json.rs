@@ -152,6 +152,11 @@ pub(crate) struct ProjectDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(default)]
     pub moved: Option<MovedDocument>,
+    /// The files that others have changed in the codex since the project was last synced, and that
+    /// are overwritten or deleted unless the project is withheld.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub drift: Vec<OthersChangeDocument>,
     /// For `retire`: the files that are kept, because their last change is not from a sync of the
     /// project.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -439,6 +444,11 @@ fn project(
                 to: report.to.as_ref().map(ToString::to_string),
                 files: moved.files.entries.len() as u64,
             }),
+        drift: plan
+            .iter()
+            .flat_map(|plan| &plan.drift)
+            .map(|change| others_change(report, change))
+            .collect(),
         kept: plan
             .iter()
             .flat_map(|plan| &plan.kept)

@@ -14,6 +14,7 @@ use super::parting::{Parting, PartingSearch, Partings};
 use super::repeater::Repeater;
 use super::request::SyncRequest;
 use super::search_depths::search_depths;
+use crate::codex::objects::last_syncs::LastSyncs;
 use crate::codex::objects::listing::Lister;
 use crate::codex::objects::path_history::{Origins, PathHistory};
 use crate::codex::objects::tree::TreeError;
@@ -56,6 +57,9 @@ pub(super) struct RemoteSession {
     /// The recorded listings of the projects by index, which are used instead of a fetch. There is
     /// one per project or none at all.
     recorded: BTreeMap<usize, Listing>,
+    /// The tips of the target and of the base, for each target, if the listings of all projects were
+    /// recorded for them.
+    recorded_tips: Vec<(Option<ObjectId>, Option<ObjectId>)>,
     pub(super) base: Base,
     /// The branches that are pushed to: the base itself, or sync branches.
     pub(super) targets: Vec<PushTarget>,
@@ -158,6 +162,10 @@ pub(super) fn connect_and_fetch(
     let recorded = recorded_listings(request, &session);
     let is_recorded = recorded.is_some();
     session.recorded = recorded.unwrap_or_default();
+    if is_recorded {
+        let tips = session.targets.iter();
+        session.recorded_tips = tips.map(|one| session.tips_to_record(one)).collect();
+    }
     request.reporter.event(&Event::Finished {
         stage: Stage::Fetch,
     });
@@ -192,7 +200,10 @@ fn recorded_listings(
         let state = State::of(request.workspace, lane.sync_branch.as_deref());
         let is_current = |recorded: &Recorded| {
             let tips = (recorded.tip, recorded.base);
-            tips == session.tips_to_record(target) && recorded.branch == session.base.branch
+            // The commits that have changed files since the last sync are only known after a fetch.
+            tips == session.tips_to_record(target)
+                && recorded.branch == session.base.branch
+                && recorded.drifted.is_empty()
         };
         for index in lane.projects {
             let recorded = state.read(request.projects[index]).filter(is_current)?;
@@ -326,6 +337,7 @@ impl RemoteSession {
             transport,
             store: None,
             recorded: BTreeMap::new(),
+            recorded_tips: Vec::new(),
             base,
             targets,
             partings: Partings::default(),
@@ -487,6 +499,59 @@ impl RemoteSession {
         self.start(target).into_iter().chain(merged).collect()
     }
 
+    /// Whether a target and the base have not changed since the listings of all projects were
+    /// recorded.
+    pub(super) fn is_as_recorded(&self, target: usize) -> bool {
+        let tips = self.tips_to_record(&self.targets[target]);
+        self.recorded_tips.get(target) == Some(&tips)
+    }
+
+    /// Finds the newest syncs of the projects with these names in the history of `tips`. The commits
+    /// are only fetched if the clone lacks some that are needed, in steps of `depths`.
+    pub(super) fn last_syncs(
+        &self,
+        request: &SyncRequest<'_>,
+        target: usize,
+        (tips, names): (&[ObjectId], &BTreeSet<&str>),
+        depths: impl Iterator<Item = u32>,
+    ) -> Result<LastSyncs, SyncError> {
+        let store = self.store();
+        let mut found = LastSyncs::search(tips, names, |id| store.read_commit(id));
+        let mut commits = None;
+        for depth in depths {
+            if !found.is_cut || found.is_complete(names) {
+                break;
+            }
+            let commits = match &commits {
+                Some(commits) => commits,
+                None => commits.insert(Store::create(&request.temporary)?.of_commits_alone()),
+            };
+            self.deepen(request, commits, target, depth)?;
+            found = LastSyncs::search(tips, names, |id| commits.read_commit(id));
+        }
+        Ok(found)
+    }
+
+    /// The root tree of a commit that `syncs` has found, which is fetched unless the clone has it.
+    pub(super) fn root_tree(
+        &self,
+        request: &SyncRequest<'_>,
+        target: usize,
+        commit: ObjectId,
+        syncs: &LastSyncs,
+    ) -> Result<ObjectId, SyncError> {
+        let store = self.store();
+        let read = || -> Result<_, TreeError> {
+            let tree = store.root_tree(commit)?;
+            store.read_tree(tree).map(|_| tree)
+        };
+        if let Ok(tree) = read() {
+            return Ok(tree);
+        }
+        self.deepen(request, store, target, syncs.commits)?;
+        Ok(read().map_err(StoreError::from)?)
+    }
+
     /// Finds the commits that gave files in a directory their present versions at `tips`. The
     /// history is only fetched if the clone lacks a part of it that is needed, in steps of `depths`.
     pub(super) fn origins(
@@ -508,7 +573,7 @@ impl RemoteSession {
             let Some(depth) = depth else {
                 return Ok(origins);
             };
-            self.deepen(request, target, depth)?;
+            self.deepen(request, store, target, depth)?;
         }
     }
 
@@ -516,6 +581,7 @@ impl RemoteSession {
     fn deepen(
         &self,
         request: &SyncRequest<'_>,
+        store: &Store,
         target: usize,
         depth: u32,
     ) -> Result<(), SyncError> {
@@ -523,7 +589,7 @@ impl RemoteSession {
         let branches: Vec<_> = branches.iter().map(String::as_str).collect();
         self.repeater.run(Some(&request.interrupt), || {
             self.transport
-                .fetch(self.store(), &branches, Depth(depth), OnSignal::Stop)
+                .fetch(store, &branches, Depth(depth), OnSignal::Stop)
         })?;
         Ok(())
     }

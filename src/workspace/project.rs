@@ -9,7 +9,7 @@ use bstr::ByteSlice;
 
 use super::claims::{ClaimPatterns, Claims};
 use crate::checks::CheckSettings;
-use crate::config::{Direction, DirtyMode, SourceState, Symlinks};
+use crate::config::{Direction, DirtyMode, OnDrift, SourceState, Symlinks};
 use crate::glob::Glob;
 use crate::names::ProjectName;
 use crate::object::{Kind, ObjectId, hash};
@@ -34,6 +34,8 @@ pub struct Project {
     pub(crate) scan: ScanPolicy,
     /// Whether files below `to` that no pattern claims are deleted, too.
     pub prune: bool,
+    /// The treatment of files that others have changed in the codex.
+    pub(crate) on_drift: OnDrift,
     /// The limits for deletions.
     pub(crate) delete_guard: DeleteGuard,
     /// The guards on the state of the sources.
@@ -196,6 +198,7 @@ impl Project {
             guards: SourceGuards::default(),
             checks: CheckSettings::default(),
             prune: false,
+            on_drift: OnDrift::Overwrite,
             delete_guard: DeleteGuard {
                 files: u64::MAX,
                 percent: 100,
@@ -224,6 +227,7 @@ impl Project {
                 deny_list: Arc::default(),
             },
             prune: false,
+            on_drift: OnDrift::Overwrite,
             delete_guard: DeleteGuard {
                 files: 20,
                 percent: 50,

@@ -16,6 +16,7 @@ mod concurrency;
 mod config;
 mod disk_errors;
 mod doctor;
+mod drift;
 mod examples;
 mod exits;
 mod faults;

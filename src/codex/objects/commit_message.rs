@@ -194,6 +194,12 @@ impl MoveTrailers {
     }
 }
 
+/// Whether the message of a commit says that a sync has merged the branch of the codex.
+pub(crate) fn is_merge_of_sync(message: &str) -> bool {
+    let trailers = message.trim_end().rsplit("\n\n").next();
+    trailers.is_some_and(|trailers| value(trailers, BASE).is_some())
+}
+
 /// Whether the trailers of a commit, given its bytes, say that a sync made it.
 pub(crate) fn is_of_sync(commit: &[u8]) -> bool {
     let text = String::from_utf8_lossy(commit);

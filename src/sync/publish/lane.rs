@@ -1,6 +1,9 @@
 //! A lane: the projects that are pushed to one branch, and how far they are.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use bstr::BString;
 
 use super::attempts::Attempts;
 use super::check::CheckResults;
@@ -32,6 +35,8 @@ pub(super) struct Lane {
     pub(super) isolation: Isolation,
     retries: Retries,
     pub(super) progress: LaneProgress,
+    /// The drift that was reported, each with the index of its project.
+    warned: BTreeSet<(usize, BString)>,
 }
 
 /// How far a lane is.
@@ -65,6 +70,7 @@ impl Lane {
             isolation: Isolation::default(),
             retries: Retries::new(retries),
             progress: LaneProgress::Open(NextRound::Plan),
+            warned: BTreeSet::new(),
         }
     }
 
@@ -101,6 +107,7 @@ impl Lane {
                 of: self.isolation.candidates(&changed).count(),
             });
         }
+        planned.warn_of_drift(request, &mut self.warned, warnings);
         planned.push_only(&next);
         // A sync branch is only created with commits.
         planned.creates_branch &= !session.has_sync_branches || planned.has_changes();

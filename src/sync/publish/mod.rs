@@ -22,6 +22,7 @@ mod attempts;
 mod check;
 mod commit;
 mod documents;
+mod drift;
 mod isolation;
 mod lane;
 mod lane_branch;
@@ -43,7 +44,7 @@ mod server_words;
 mod source_guards;
 mod task_planner;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
@@ -51,6 +52,7 @@ use std::thread;
 use bstr::ByteSlice;
 
 use commit::Committer;
+use drift::add_recorded_drift;
 use lane::{Lane, LaneProgress};
 use plan::plan_on;
 use propose::{note_pushed_only, propose, read_pull_requests, show_open};
@@ -256,13 +258,18 @@ fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<(), SyncErro
     for lane in &mut run.lanes {
         let mut tips = (None, None);
         let mut listings = BTreeMap::new();
+        let mut drifted = BTreeMap::new();
         for index in &lane.projects {
             if let Some(recorded) = records.remove(index) {
                 tips = (recorded.tip, recorded.base);
                 listings.insert(*index, recorded.listing);
+                drifted.insert(*index, recorded.drifted);
             }
         }
         let mut planned = plan_on(request, &run.scanned, listings, tips.1);
+        add_recorded_drift(request, &drifted, &planned.listings, &mut planned.decisions);
+        let warnings = &mut run.outcome.warnings;
+        planned.warn_of_drift(request, &mut BTreeSet::new(), warnings);
         planned.check(request, &mut run.scanned, &mut run.checked, None)?;
         planned.tips = tips;
         let first = lane.projects.first().map(|index| request.projects[*index]);

@@ -6,6 +6,7 @@ use bstr::{BString, ByteSlice};
 use rayon::prelude::*;
 
 use super::check::{CheckResults, check};
+use super::drift::{DriftSearch, Drifted};
 use super::merge::{Divergence, PlannedMerge};
 use super::planned_codex::CodexTrees;
 use super::scan::Scanned;
@@ -29,6 +30,8 @@ pub(super) struct Planned {
     pub(super) tips: (Option<ObjectId>, Option<ObjectId>),
     /// The files of each project that the sources were compared with, by index.
     pub(super) listings: BTreeMap<usize, Listing>,
+    /// The drift of each project, by index.
+    pub(super) drifted: BTreeMap<usize, Drifted>,
     /// The decision for each project whose sources could be read, by index.
     pub(super) decisions: BTreeMap<usize, Decision>,
     /// The projects that change and are not a part of the next push, by index.
@@ -70,6 +73,13 @@ pub(super) fn plan(
             return Ok(Planned::new(request, decisions, listings, start));
         }
         let mut planned = plan_on(request, scanned, listings, start);
+        let search = DriftSearch {
+            request,
+            session,
+            target,
+            merged: merge.map(|merge| merge.base),
+        };
+        planned.drifted = search.find(&planned.listings, &mut planned.decisions)?;
         planned.check(request, scanned, results, trees.as_ref())?;
         Ok::<_, SyncError>(planned)
     };
@@ -149,6 +159,7 @@ impl Planned {
             merge: None,
             tips: (base, base),
             listings,
+            drifted: BTreeMap::new(),
             decisions,
             left_out: BTreeSet::new(),
             creates_branch: false,
@@ -288,6 +299,36 @@ impl Planned {
                     escaped(directory)
                 );
                 request.warn(warnings, Some(request.projects[*index]), message);
+            }
+        }
+    }
+
+    /// Warns about the files that others have changed, and remembers them in `warned`, so that each
+    /// is named once in a run.
+    pub(super) fn warn_of_drift(
+        &self,
+        request: &SyncRequest<'_>,
+        warned: &mut BTreeSet<(usize, BString)>,
+        warnings: &mut Vec<Warning>,
+    ) {
+        for (index, decision) in &self.decisions {
+            let project = request.projects[*index];
+            let fate = match decision {
+                Decision::Withheld(..) => "is kept",
+                _ if request.dry_run => "would be overwritten (its version stays in the history)",
+                _ => "is overwritten (its version stays in the history)",
+            };
+            let drift = &decision.plan().drift;
+            let new = drift
+                .iter()
+                .filter(|one| warned.insert((*index, one.path.clone())));
+            for change in new {
+                let message = format!(
+                    "`{}` was changed in the codex since the last sync, in {}; it {fate}",
+                    escaped(&project.to.join(change.path.as_bstr())),
+                    change.origin()
+                );
+                request.warn(warnings, Some(project), message);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
 use super::check::CheckResults;
 use super::lane::Lane;
@@ -14,6 +14,7 @@ use crate::forge::pull_request_text::{BodyContents, ProposedProject, inert};
 use crate::names::ProjectName;
 use crate::object::{Kind, Mode, ObjectId, hash};
 use crate::outcome::SyncError;
+use crate::paths::escaped;
 use crate::plan::{Decision, Entry, Listing};
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
@@ -30,6 +31,7 @@ pub(super) struct ProposalText {
     introduction: String,
     projects: Vec<ProposedProject>,
     not_included: Vec<(String, String)>,
+    drift: Vec<(String, String)>,
     findings: Vec<(String, String)>,
     /// The commit of the sync branch that the texts are about.
     pub(super) tip: ObjectId,
@@ -69,6 +71,7 @@ impl ProposalText {
             title: filled(|settings| &settings.title),
             introduction: filled(|settings| &settings.body),
             not_included: not_included(request, run.scanned, lane),
+            drift: drift(request, lane),
             findings: findings(request, run.checked, lane),
             projects,
             tip,
@@ -100,6 +103,7 @@ impl ProposalText {
             introduction: &self.introduction,
             projects: &self.projects,
             withheld: &self.not_included,
+            drift: &self.drift,
             findings: &self.findings,
             earlier,
         }
@@ -179,6 +183,21 @@ fn not_included(
             Some((request.projects[*index].name.to_string(), reason))
         })
         .collect()
+}
+
+/// The files of others that the plan of a lane overwrites, each with the name of its project.
+fn drift(request: &SyncRequest<'_>, lane: &Lane) -> Vec<(String, String)> {
+    let planned = lane.planned.iter();
+    let ready = planned.flat_map(|planned| planned.changes());
+    let drift = ready.flat_map(|(index, plan)| {
+        let project = request.projects[index];
+        plan.drift.iter().map(move |change| {
+            let path = project.to.join(change.path.as_bstr());
+            let text = format!("{} in {}", escaped(&path), change.origin());
+            (project.name.to_string(), text)
+        })
+    });
+    drift.collect()
 }
 
 /// The findings of the checks in the projects of a lane, each with the name of the project.

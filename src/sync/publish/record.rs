@@ -115,6 +115,9 @@ pub(super) fn write(
             Task::Retire { .. } => return state.remove(&project.to),
             Task::Rename { from, .. } => state.remove(from)?,
         }
+        let is_landed = landed.is_some()
+            && !planned.left_out.contains(index)
+            && matches!(decision, Decision::Ready(_));
         let recorded = Recorded {
             name: project.name.to_string(),
             to: project.to.as_bstr().to_owned(),
@@ -123,12 +126,13 @@ pub(super) fn write(
             base,
             time: request.now,
             listing: match decision {
-                Decision::Ready(plan) if landed.is_some() && !planned.left_out.contains(index) => {
-                    plan.apply_to(listing)
-                }
+                Decision::Ready(plan) if is_landed => plan.apply_to(listing),
                 _ => listing.clone(),
             },
-            drifted: BTreeMap::new(),
+            drifted: match is_landed {
+                true => BTreeMap::new(),
+                false => planned.drifted.get(index).cloned().unwrap_or_default(),
+            },
         };
         state.write(project, &recorded)
     });

@@ -146,10 +146,5 @@ impl TaskPlanner<'_> {
 /// Describes the present version of a file.
 fn others_change(origins: &Origins, path: &BString) -> OthersChange {
     let origin = origins.of(path);
-    OthersChange {
-        path: path.clone(),
-        commit: origin.map(|(id, _)| id),
-        author: origin.map(|(_, commit)| commit.author.clone()),
-        since: None,
-    }
+    OthersChange::new(path, origin.map(|(id, commit)| (id, &commit.author)))
 }

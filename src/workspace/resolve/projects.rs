@@ -150,6 +150,7 @@ impl<'c> ProjectResolver<'c> {
                     .filter_map(|one| Glob::new(one).ok())
                     .collect(),
             },
+            on_drift: with_default(sync.on_drift, "sync.on_drift"),
             checks: check_settings(sync.checks),
             cache_dir,
         })

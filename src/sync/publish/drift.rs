@@ -1,0 +1,257 @@
+//! Finds drift: files that a plan overwrites or deletes although others have changed them in the
+//! codex since the project was last synced.
+//!
+//! The files at the time of the last sync are those of the recorded state. Without it, they are those
+//! of the newest commit that a sync of the project has made, which the trailers show. The history is
+//! only read if it can contain drift, and only a bounded part of it, unless drift withholds a project.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bstr::{BString, ByteSlice};
+use rayon::prelude::*;
+
+use crate::codex::objects::tree::entry_at;
+use crate::config::OnDrift;
+use crate::interrupt::Interrupted;
+use crate::object::ObjectId;
+use crate::outcome::SyncError;
+use crate::plan::{Decision, Entry, Listing, OthersChange, ProjectPlan, Withheld};
+use crate::state::State;
+use crate::sync::remote_session::RemoteSession;
+use crate::sync::request::{SyncRequest, Task};
+use crate::sync::search_depths::search_depths;
+
+/// The number of depths up to which the history is searched if drift is only a warning.
+const BOUNDED_SEARCH: usize = 2;
+
+/// The files of a project that others have changed, each with the version of the last sync.
+pub(super) type Drifted = BTreeMap<BString, Option<Entry>>;
+
+/// The values that drift is found from.
+pub(super) struct DriftSearch<'r> {
+    pub(super) request: &'r SyncRequest<'r>,
+    pub(super) session: &'r RemoteSession,
+    /// The index of the target.
+    pub(super) target: usize,
+    /// The commit that is merged first, if the plan is made for the result.
+    pub(super) merged: Option<ObjectId>,
+}
+
+impl DriftSearch<'_> {
+    /// Adds the drift to the plans of all projects, and withholds the projects for which `on_drift`
+    /// says so. `listings` are the files that the plans were made for. All values are by index.
+    pub(super) fn find(
+        &self,
+        listings: &BTreeMap<usize, Listing>,
+        decisions: &mut BTreeMap<usize, Decision>,
+    ) -> Result<BTreeMap<usize, Drifted>, Interrupted> {
+        let mut all = BTreeMap::new();
+        let is_fetched = self.session.store.is_some();
+        if self.request.task != Task::Sync
+            || !is_fetched
+            || self.session.is_as_recorded(self.target)
+        {
+            return Ok(all);
+        }
+        for (index, (changes, since)) in self.drifted(listings, decisions)? {
+            let Some(decision) = decisions.get_mut(&index) else {
+                continue;
+            };
+            let listing = &listings[&index];
+            let found = self.others_changes(index, &changes, listing, since)?;
+            if found.is_empty() {
+                continue;
+            }
+            let paths: BTreeSet<_> = found.iter().map(|change| &change.path).collect();
+            let kept = changes.into_iter().filter(|(path, _)| paths.contains(path));
+            all.insert(index, kept.collect());
+            add_drift(decision, found, self.request.projects[index].on_drift);
+        }
+        Ok(all)
+    }
+
+    /// The files that each project overwrites and whose versions are not those of its last sync, by
+    /// index, with the commit of that sync.
+    fn drifted(
+        &self,
+        listings: &BTreeMap<usize, Listing>,
+        decisions: &BTreeMap<usize, Decision>,
+    ) -> Result<BTreeMap<usize, (Drifted, Option<ObjectId>)>, Interrupted> {
+        let request = self.request;
+        let overwriting: Vec<_> = decisions
+            .iter()
+            .filter(|(_, decision)| decision.plan().overwrites())
+            .collect();
+        let branch = &self.session.base.branch;
+        let recorded: Vec<_> = overwriting
+            .into_par_iter()
+            .map(|(index, decision)| {
+                let project = request.projects[*index];
+                let sync_branch = request.workspace.push_branches.of(&project.name);
+                let state = State::of(request.workspace, sync_branch.as_deref());
+                let recorded = state.read(project);
+                (
+                    *index,
+                    decision.plan(),
+                    recorded.filter(|one| one.branch == *branch),
+                )
+            })
+            .collect();
+
+        let mut found = BTreeMap::new();
+        let mut unrecorded = Vec::new();
+        for (index, plan, recorded) in recorded {
+            let listing = &listings[&index];
+            match recorded {
+                Some(recorded) => {
+                    let drifted = plan.drifted(listing, |path| recorded.synced(path));
+                    found.insert(index, (drifted, recorded.tip));
+                }
+                None => unrecorded.push((index, plan, listing)),
+            }
+        }
+        found.extend(self.drifted_since_commits(&unrecorded)?);
+        found.retain(|_, (drifted, _)| !drifted.is_empty());
+        Ok(found)
+    }
+
+    /// The same as [`Self::drifted`], for projects without recorded state.
+    fn drifted_since_commits(
+        &self,
+        projects: &[(usize, &ProjectPlan, &Listing)],
+    ) -> Result<BTreeMap<usize, (Drifted, Option<ObjectId>)>, Interrupted> {
+        let mut found = BTreeMap::new();
+        if projects.is_empty() || !self.request.workspace.commit.trailers {
+            return Ok(found);
+        }
+        let indexes: BTreeSet<_> = projects.iter().map(|(index, ..)| *index).collect();
+        let names = indexes.iter().map(|index| self.name(*index)).collect();
+        let tips = self.session.tips_of_listing(self.target, self.merged);
+        let depths = self.depths(indexes.iter().copied());
+        let searched = self
+            .session
+            .last_syncs(self.request, self.target, (&tips, &names), depths);
+        let Some(syncs) = known(searched)? else {
+            return Ok(found);
+        };
+
+        for (index, plan, listing) in projects {
+            let Some(commit) = syncs.before_others(self.name(*index)) else {
+                continue;
+            };
+            let Some(tree) =
+                known(
+                    self.session
+                        .root_tree(self.request, self.target, commit, &syncs),
+                )?
+            else {
+                continue;
+            };
+            let to = &self.request.projects[*index].to;
+            let store = self.session.store();
+            let read = |id| store.read_tree(id);
+            let synced = |path: &BString| {
+                let path = to.join(path.as_bstr());
+                let entry = entry_at(&read, tree, path.as_bstr()).ok().flatten();
+                entry.map(|(mode, id)| Entry { mode, id })
+            };
+            found.insert(*index, (plan.drifted(listing, synced), Some(commit)));
+        }
+        Ok(found)
+    }
+
+    /// Describes the changes of a project's files, without those that were made by a sync of the
+    /// project, for example on another machine.
+    fn others_changes(
+        &self,
+        index: usize,
+        drifted: &Drifted,
+        listing: &Listing,
+        since: Option<ObjectId>,
+    ) -> Result<Vec<OthersChange>, Interrupted> {
+        let project = self.request.projects[index];
+        let present = drifted.keys();
+        let files = present.filter_map(|path| Some((path.clone(), *listing.entries.get(path)?)));
+        let tips = self.session.tips_of_listing(self.target, self.merged);
+        let origins = self.session.origins(
+            self.request,
+            self.target,
+            (&tips, &project.to, &files.collect()),
+            self.depths([index].into_iter()),
+        );
+        let origins = known(origins)?.unwrap_or_default();
+        let others = drifted
+            .keys()
+            .filter(|path| !origins.is_published(path, project.name.as_str()));
+        Ok(others
+            .map(|path| {
+                let origin = origins.of(path);
+                let known =
+                    OthersChange::new(path, origin.map(|(id, commit)| (id, &commit.author)));
+                OthersChange {
+                    since: since.filter(|_| origin.is_none()),
+                    ..known
+                }
+            })
+            .collect())
+    }
+
+    fn name(&self, index: usize) -> &str {
+        self.request.projects[index].name.as_str()
+    }
+
+    /// The depths up to which the history is searched for these projects.
+    fn depths(&self, mut projects: impl Iterator<Item = usize>) -> impl Iterator<Item = u32> {
+        let withholds = |index: usize| self.request.projects[index].on_drift == OnDrift::Withhold;
+        let count = match projects.any(withholds) {
+            true => usize::MAX,
+            false => BOUNDED_SEARCH,
+        };
+        search_depths().take(count)
+    }
+}
+
+/// Adds the drift in the recorded state to plans that were made for it, without the codex.
+pub(super) fn add_recorded_drift(
+    request: &SyncRequest<'_>,
+    recorded: &BTreeMap<usize, Drifted>,
+    listings: &BTreeMap<usize, Listing>,
+    decisions: &mut BTreeMap<usize, Decision>,
+) {
+    for (index, decision) in decisions {
+        let (listing, recorded) = (&listings[index], &recorded[index]);
+        let synced = |path: &BString| match recorded.get(path) {
+            Some(synced) => *synced,
+            None => listing.entries.get(path).copied(),
+        };
+        let drifted = decision.plan().drifted(listing, synced).into_keys();
+        let found: Vec<_> = drifted.map(|path| OthersChange::new(&path, None)).collect();
+        if !found.is_empty() {
+            add_drift(decision, found, request.projects[*index].on_drift);
+        }
+    }
+}
+
+/// Adds drift to the plan of a project, and withholds it if `on_drift` says so.
+fn add_drift(decision: &mut Decision, found: Vec<OthersChange>, on_drift: OnDrift) {
+    let count = found.len();
+    let plan = match decision {
+        Decision::UpToDate(plan) | Decision::Ready(plan) | Decision::Withheld(plan, _) => plan,
+    };
+    plan.drift = found;
+    if let (Decision::Ready(plan), OnDrift::Withhold) = (&mut *decision, on_drift) {
+        *decision = Decision::Withheld(std::mem::take(plan), Withheld::Drift { count });
+    }
+}
+
+/// The result of a search of the history; `None` if it failed. The sync itself does not need it.
+fn known<T>(result: Result<T, SyncError>) -> Result<Option<T>, Interrupted> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(SyncError::Interrupted(interrupted)) => Err(interrupted),
+        Err(error) => {
+            tracing::debug!(%error, "the history cannot be read");
+            Ok(None)
+        }
+    }
+}
