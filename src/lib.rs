@@ -46,6 +46,7 @@
 //! | whether a push was verified, was rejected, or met a moved branch | `judge` in `sync::publish::push`, after the tip was queried again; the kinds of rejections are in `codex::remote::rejection` |
 //! | when a push is tried again, and after which delay | the loop `land` in `sync::publish` lists the cases; the delay is in `sync::publish::retry` |
 //! | a project is removed or renamed in the codex (`retire`, `rename`) | `sync::retire`; the plans are in `sync::publish::task_planner`, the former directory in `sync::former_directory` |
+//! | a directory that a project has left in the codex | `sync::orphans`, from the recorded state and the history |
 //! | drift: files that others have changed in the codex since the last sync | `sync::publish::drift`; `ProjectPlan::drifted` compares, and `state` keeps what is not overwritten yet |
 //! | the commit and the author of a file's version | `codex::objects::path_history` |
 //! | the projects that are withheld because the server rejects them | `sync::publish::rejection` reads its message, `sync::publish::isolation` selects the parts to push |

@@ -1,6 +1,7 @@
 //! The outcome of a run as values. All output formats and the exit status are derived from it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +60,8 @@ pub struct SyncOutcome {
     pub projects: Vec<ProjectReport>,
     /// Whether commits were pushed.
     pub pushed: Pushed,
+    /// The directories of the codex that projects of the workspace have left (`status`).
+    pub orphans: Vec<Orphan>,
     /// The number of pushes that were attempted.
     pub attempts: u32,
     /// Problems that did not stop the run.
@@ -147,6 +150,70 @@ pub enum ProposalState {
     Unchanged,
     /// Commits were pushed, and the forge has not confirmed a pull request for them.
     PushedOnly,
+}
+
+/// A directory of the codex that a project of the workspace has left: the configuration no longer has
+/// the project, or has another directory for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Orphan {
+    /// The project.
+    pub project: ProjectName,
+    /// The directory.
+    pub directory: CodexPath,
+    /// The present directory of the project, if the configuration still has it.
+    pub moved_to: Option<CodexPath>,
+    /// The project that the directory can be moved to: the same one, or the only one that has not
+    /// been published yet.
+    pub successor: Option<ProjectName>,
+}
+
+impl Orphan {
+    /// The commands that remove or move the directory.
+    pub fn commands(&self) -> Vec<Vec<String>> {
+        let command = |arguments: &[&str]| {
+            let words = [&["fractary-codex"], arguments].concat();
+            words.into_iter().map(str::to_owned).collect()
+        };
+        let name = self.project.as_str();
+        let successor = self.successor.as_ref();
+        let rename = successor.map(|new| command(&["rename", name, new.as_str()]));
+        rename
+            .into_iter()
+            .chain([command(&["retire", name])])
+            .collect()
+    }
+
+    /// The commands, for a message.
+    pub(crate) fn hint(&self) -> String {
+        let commands = self.commands();
+        let commands: Vec<_> = commands
+            .iter()
+            .map(|one| format!("`{}`", one.join(" ")))
+            .collect();
+        format!("run {}", commands.join(" or "))
+    }
+
+    /// What is left, for a message.
+    pub(crate) fn description(&self) -> String {
+        let Self {
+            project, directory, ..
+        } = self;
+        match &self.moved_to {
+            Some(to) => {
+                format!("`{directory}` is left in the codex, and `{project}` is now in `{to}`")
+            }
+            None => format!(
+                "`{directory}` is left in the codex, and the configuration no longer has `{project}`"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Orphan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}; {}", self.description(), self.hint())
+    }
 }
 
 /// Whether commits were pushed.

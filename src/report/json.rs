@@ -9,8 +9,8 @@ use super::ErrorReport;
 use crate::checks::{ContentCheck, Finding, Severity};
 use crate::config::Direction;
 use crate::outcome::{
-    self, OthersChange, ProjectOutcome, ProjectReport, Proposal, ProposalState, Pushed, Status,
-    SyncBranch, SyncOutcome, Totals,
+    self, Orphan, OthersChange, ProjectOutcome, ProjectReport, Proposal, ProposalState, Pushed,
+    Status, SyncBranch, SyncOutcome, Totals,
 };
 use crate::paths::escaped;
 use crate::plan::{Change, ProjectPlan};
@@ -32,6 +32,10 @@ pub(crate) struct SyncDocument {
     pub remote: Option<RemoteDocument>,
     /// The pull requests of the sync branches (`push.mode: pull-request`).
     pub pull_requests: Vec<PullRequestDocument>,
+    /// The directories of the codex that projects of the workspace have left (`status`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub orphans: Vec<OrphanDocument>,
     /// The projects, in name order.
     pub projects: Vec<ProjectDocument>,
     /// Sums over all projects.
@@ -225,6 +229,18 @@ impl LastSyncDocument {
     }
 }
 
+/// A directory of the codex that a project of the workspace has left.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Orphan")]
+pub(crate) struct OrphanDocument {
+    /// The project, which the configuration no longer has, or has another directory for.
+    pub project: String,
+    /// The directory.
+    pub directory: String,
+    /// The commands that move or remove it, each as a list of arguments.
+    pub commands: Vec<Vec<String>>,
+}
+
 /// A directory of the codex that was moved.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Moved")]
@@ -336,6 +352,7 @@ pub(crate) fn document(
             sync_branches: remote.sync_branches.iter().map(sync_branch).collect(),
         }),
         pull_requests: outcome.pull_requests.iter().map(pull_request).collect(),
+        orphans: outcome.orphans.iter().map(orphan).collect(),
         projects,
         totals: outcome.totals(),
         pushed: match outcome.pushed {
@@ -362,6 +379,7 @@ pub(crate) fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument 
         plan_id: None,
         remote: None,
         pull_requests: Vec::new(),
+        orphans: Vec::new(),
         projects: Vec::new(),
         totals: Totals::default(),
         pushed: Some(false),
@@ -370,6 +388,15 @@ pub(crate) fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument 
         error,
         exit_code,
         duration_ms: 0,
+    }
+}
+
+/// Builds the part of the document for a directory that a project has left.
+fn orphan(orphan: &Orphan) -> OrphanDocument {
+    OrphanDocument {
+        project: orphan.project.to_string(),
+        directory: orphan.directory.to_string(),
+        commands: orphan.commands(),
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::authorship::Authorship;
+use super::orphans::orphans;
 use super::remote_session::{RemoteSession, connect};
 use super::request::SyncRequest;
 use crate::cache::selected::Selected;
@@ -17,7 +18,7 @@ use crate::config::tree::key_path;
 use crate::config::{AutoMerge, CloneStrategy, Direction};
 use crate::forge::{self, ForgeError};
 use crate::object::ObjectId;
-use crate::outcome::SyncError;
+use crate::outcome::{Orphan, SyncError};
 use crate::paths::{escaped, shown};
 use crate::platform;
 use crate::scan::{ScanError, Survey, useless_patterns};
@@ -149,6 +150,9 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
             if session.has_sync_branches {
                 add("sync branch", sync_branch(&session));
             }
+            if let Some(verdict) = left_directories(request, &mut session) {
+                add("left directories", verdict);
+            }
             add("clock", clock(request.now, time));
             let is_published = publishing(request).next().is_some();
             add(
@@ -172,6 +176,20 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
         }
     }
     checks
+}
+
+/// Checks that no project of the workspace has left its directory in the codex; `None` if none has.
+fn left_directories(request: &SyncRequest<'_>, session: &mut RemoteSession) -> Option<Verdict> {
+    let orphans = match orphans(request, session) {
+        Ok(orphans) => orphans,
+        Err(error) => return Some(Verdict::Failed(error)),
+    };
+    let join =
+        |part: fn(&Orphan) -> String| orphans.iter().map(part).collect::<Vec<_>>().join("; ");
+    (!orphans.is_empty()).then(|| Verdict::Warning {
+        message: join(Orphan::description),
+        hint: join(Orphan::hint),
+    })
 }
 
 /// The projects that publish to the codex.

@@ -7,10 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::orphans::{FormerProjects, former_projects};
 use super::repeater::Repeater;
 use super::request::SyncRequest;
 use crate::cache::{Cache, CacheOwner, Reason};
-use crate::codex::objects::sync_history::{SyncHistory, search};
+use crate::codex::objects::sync_history::{SyncHistory, other_projects, search};
 use crate::codex::remote::Depth;
 use crate::codex::store::Store;
 use crate::config::Direction;
@@ -40,13 +41,14 @@ enum Lookup {
 /// fetched into a temporary clone, and nothing else is written.
 ///
 /// An interruption becomes the failure of the run; any other failure is added to the projects and
-/// as a warning.
-pub fn add_last_syncs(request: &SyncRequest<'_>, outcome: &mut SyncOutcome) {
+/// as a warning. Returns the projects of the workspace in the history that the configuration does not
+/// have.
+pub fn add_last_syncs(request: &SyncRequest<'_>, outcome: &mut SyncOutcome) -> FormerProjects {
     let mut lookup = match look_up(request, outcome) {
         Ok(lookup) => lookup,
         Err(error @ SyncError::Interrupted(_)) => {
             outcome.failure = Some(error);
-            return;
+            return FormerProjects::default();
         }
         Err(error) => {
             let reason = format!("cannot read the history of the codex: {error}");
@@ -55,6 +57,10 @@ pub fn add_last_syncs(request: &SyncRequest<'_>, outcome: &mut SyncOutcome) {
         }
     };
 
+    let former = match &lookup {
+        Lookup::Found(history) => former_projects(request, history),
+        _ => FormerProjects::default(),
+    };
     let branch = outcome.remote.branch.as_deref();
     let projects: BTreeMap<_, _> = request
         .projects
@@ -75,6 +81,7 @@ pub fn add_last_syncs(request: &SyncRequest<'_>, outcome: &mut SyncOutcome) {
             },
         };
     }
+    former
 }
 
 /// Fetches and searches the history for all published projects of the run.
@@ -143,6 +150,9 @@ fn fetch(
             || history.syncs.len() == names.len()
             || (!is_filtered && depth >= UNFILTERED_DEPTH)
         {
+            let projects = request.workspace.projects.iter();
+            let known = projects.map(|project| project.name.as_str()).collect();
+            history.others = other_projects(start, &known, |id| store.read_commit(id));
             break;
         }
     }

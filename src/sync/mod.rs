@@ -10,6 +10,7 @@ mod connection;
 pub mod doctor;
 mod former_directory;
 pub mod history;
+pub mod orphans;
 mod parting;
 mod publish;
 mod pull;
@@ -144,6 +145,7 @@ fn empty_outcome(request: &SyncRequest<'_>, direction: Direction) -> SyncOutcome
             sync_branches: Vec::new(),
         },
         pull_requests: Vec::new(),
+        orphans: Vec::new(),
         projects: Vec::new(),
         pushed: Pushed::No,
         attempts: 0,

@@ -493,6 +493,17 @@ impl RemoteSession {
         list_projects(self.store(), self.start(target), projects)
     }
 
+    /// Returns the listings of `projects`, in their order, at the tip of the branch of the codex, which
+    /// is fetched unless that was done before.
+    pub(super) fn listings_at_tip(
+        &mut self,
+        request: &SyncRequest<'_>,
+        projects: &[&Project],
+    ) -> Result<Vec<Listing>, SyncError> {
+        let (store, tip) = self.clone_of_tip(request)?;
+        list_projects(store, tip, projects)
+    }
+
     /// The commits whose files a listing for a target has: the commit that new commits go on top of,
     /// and the one that is `merged` into it.
     pub(super) fn tips_of_listing(&self, target: usize, merged: Option<ObjectId>) -> Vec<ObjectId> {

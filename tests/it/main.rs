@@ -33,6 +33,7 @@ mod local_codex;
 mod model;
 mod module_circles;
 mod native;
+mod orphans;
 mod output;
 mod page;
 mod patterns;

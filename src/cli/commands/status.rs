@@ -7,6 +7,7 @@ use crate::cli::args::StatusArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::outcome::SyncOutcome;
+use crate::sync::orphans::{FormerProjects, add_orphans};
 use crate::sync::{self, SyncRequest, history};
 use crate::workspace::select;
 
@@ -54,9 +55,11 @@ fn status(
         ..context.sync_request(&configuration, &workspace, projects, reporter)
     };
     let mut outcome = sync::sync(&request);
-    if arguments.html.is_some() && outcome.failure.is_none() {
-        history::add_last_syncs(&request, &mut outcome);
-    }
+    let former = match arguments.html.is_some() && outcome.failure.is_none() {
+        true => history::add_last_syncs(&request, &mut outcome),
+        false => FormerProjects::default(),
+    };
+    add_orphans(&request, &mut outcome, former);
     outcome.warnings.splice(0..0, warnings);
     Ok(outcome)
 }

@@ -194,6 +194,12 @@ impl MoveTrailers {
     }
 }
 
+/// Whether the message of a commit says that it removed the directory of a project.
+pub(crate) fn is_retirement(message: &str) -> bool {
+    let trailers = message.trim_end().rsplit("\n\n").next();
+    trailers.is_some_and(|trailers| value(trailers, RETIRED).is_some())
+}
+
 /// Whether the message of a commit says that a sync has merged the branch of the codex.
 pub(crate) fn is_merge_of_sync(message: &str) -> bool {
     let trailers = message.trim_end().rsplit("\n\n").next();

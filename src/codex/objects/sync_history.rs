@@ -4,10 +4,10 @@
 //! Every user with write access can make such a commit. The values are therefore untrusted: they
 //! are only shown, never used for a decision, and malformed ones are ignored.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 
 use super::commit::ParsedCommit;
-use super::commit_message::SyncTrailers;
+use super::commit_message::{MoveTrailers, SyncTrailers, is_retirement};
 use crate::codex::source_revision::SourceRevision;
 use crate::object::ObjectId;
 
@@ -28,6 +28,8 @@ pub struct SyncCommit {
 pub(crate) struct SyncHistory {
     /// The newest sync of each project, by the project's name.
     pub syncs: BTreeMap<String, SyncCommit>,
+    /// The result of [`other_projects`].
+    pub others: BTreeMap<String, Option<String>>,
     /// The number of commits that were read.
     pub commits: usize,
     /// Whether the search met a missing commit, so that older syncs may exist.
@@ -76,6 +78,44 @@ pub(crate) fn search(
         let parents = commit.parents.into_iter();
         next.extend(parents.filter(|parent| seen.insert(*parent)));
     }
+}
+
+/// The number of commits that are searched for other projects.
+const MAX_OTHERS: usize = 4096;
+
+/// Searches the newest commits in the history of `tip` for projects that are not in `known`, and that
+/// syncs have published and not removed or renamed since. Returns each with the URL of its source
+/// repository. `read` is that of [`search`].
+pub(crate) fn other_projects(
+    tip: ObjectId,
+    known: &BTreeSet<&str>,
+    read: impl Fn(ObjectId) -> Option<Vec<u8>>,
+) -> BTreeMap<String, Option<String>> {
+    let mut others = BTreeMap::new();
+    let mut gone = BTreeSet::new();
+    let mut seen = HashSet::from([tip]);
+    let mut pending = VecDeque::from([tip]);
+    while let Some(id) = pending.pop_front()
+        && seen.len() <= MAX_OTHERS
+    {
+        let Some(commit) = read(id).as_deref().and_then(ParsedCommit::parse) else {
+            continue;
+        };
+        if let Some(renamed) = MoveTrailers::parse(&commit.message) {
+            gone.insert(renamed.old);
+        }
+        if let Some(SyncTrailers { project, source }) = SyncTrailers::parse(&commit.message) {
+            if is_retirement(&commit.message) {
+                gone.insert(project);
+            } else if !gone.contains(&project) && !known.contains(project.as_str()) {
+                let url = source.and_then(|source| source.url);
+                others.entry(project).or_insert(url);
+            }
+        }
+        let parents = commit.parents.into_iter();
+        pending.extend(parents.filter(|parent| seen.insert(*parent)));
+    }
+    others
 }
 
 #[cfg(test)]
