@@ -45,12 +45,12 @@ impl UncommittedFiles {
 impl fmt::Display for UncommittedFiles {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let is_one = self.count() == 1;
-        let verb = if is_one { "is" } else { "are" };
+        let verb = if is_one { "differs" } else { "differ" };
         let files = pluralize(self.count(), "file");
-        write!(f, "{files} {verb} not as in ")?;
+        write!(f, "{files} {verb} from ")?;
         match self.commit {
             Some(commit) => write!(f, "the commit {}", commit.short())?,
-            None => f.write_str("a commit, because there is none yet")?,
+            None => f.write_str("the source repository, which has no commit yet")?,
         }
 
         let kinds = [

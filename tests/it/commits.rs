@@ -217,7 +217,10 @@ fn unreadable_source_repository_is_reported_once_with_the_reason() {
 #[test]
 fn source_repository_without_commits_has_no_revision() {
     let (sandbox, codex) = in_repository(&[], false);
-    let output = sandbox.run(&["sync", "--all", "--json"]).code(0).json();
+    let output = sandbox
+        .run(&["sync", "--all", "--json", "--allow-dirty"])
+        .code(0)
+        .json();
     assert_eq!(output["warnings"], serde_json::json!([]));
     assert!(!message(&codex).contains("Codex-Source-Commit"));
 }

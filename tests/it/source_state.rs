@@ -47,7 +47,7 @@ fn files_that_are_not_committed_are_one_warning_per_project() {
     let ws = sandbox.path("ws");
     let head = sandbox.git(&ws, &["rev-parse", "--short=7", "HEAD"]);
     let expected = format!(
-        "6 files are not as in the commit {}: 1 modified (`docs/a.md`), 4 not committed (`docs/c.md`, `docs/d.md`, `docs/e.md`, …), 1 deleted (`docs/b.md`)",
+        "6 files differ from the commit {}: 1 modified (`docs/a.md`), 4 not committed (`docs/c.md`, `docs/d.md`, `docs/e.md`, …), 1 deleted (`docs/b.md`)",
         head.trim()
     );
 
@@ -98,7 +98,7 @@ fn uncommitted_files_are_allowed_by_an_option_and_outside_repositories() {
     assert!(
         output
             .stdout
-            .contains("because there is none yet: 1 not committed"),
+            .contains("which has no commit yet: 1 not committed"),
         "{}",
         output.stdout
     );
