@@ -20,6 +20,8 @@ use crate::workspace::{Project, Workspace};
 
 /// The first line of a record.
 const HEAD: &str = "fractary-codex listing 4";
+/// The name of the file that records whether the last push bypassed rules, and its first line.
+const BYPASSED_RULES: &str = "bypassed-rules";
 
 /// Stands for a missing file in a record.
 const MISSING: Entry = Entry {
@@ -150,12 +152,32 @@ impl State {
         record::write(&self.path(&project.to), HEAD, &body)
     }
 
+    /// Records whether the last push bypassed rules of the branch, with the server's message.
+    pub(crate) fn write_bypassed_rules(&self, message: Option<&str>) -> io::Result<()> {
+        let path = self.directory.join(BYPASSED_RULES);
+        match message {
+            Some(message) => record::write(&path, BYPASSED_RULES, message.as_bytes()),
+            None => remove_file(&path),
+        }
+    }
+
+    /// The server's message that the last push bypassed rules of the branch.
+    pub(crate) fn bypassed_rules(&self) -> Option<String> {
+        let message = record::read(&self.directory.join(BYPASSED_RULES), BYPASSED_RULES)?;
+        String::from_utf8(message).ok()
+    }
+
     /// Removes the record of a directory, if there is one.
     pub(crate) fn remove(&self, to: &CodexPath) -> io::Result<()> {
-        match fs::remove_file(self.path(to)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        remove_file(&self.path(to))
+    }
+}
+
+/// Removes a file, if it exists.
+fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 

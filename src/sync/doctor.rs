@@ -22,6 +22,7 @@ use crate::outcome::{Orphan, SyncError};
 use crate::paths::{escaped, shown};
 use crate::platform;
 use crate::scan::{ScanError, Survey, useless_patterns};
+use crate::state::State;
 use crate::text::pluralize;
 use crate::url::RemoteUrl;
 use crate::workspace::Project;
@@ -158,7 +159,7 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
             add(
                 "push",
                 if is_published {
-                    push_permission(&session)
+                    push_permission(request, &session)
                 } else {
                     nothing_published()
                 },
@@ -486,18 +487,25 @@ fn clock(now: i64, tip: Option<i64>) -> Verdict {
 }
 
 /// Requests a push without sending any objects. Server hooks and branch protection only act on a
-/// real push.
-fn push_permission(session: &RemoteSession) -> Verdict {
+/// real push, so the server's message to the last one is taken into account.
+fn push_permission(request: &SyncRequest<'_>, session: &RemoteSession) -> Verdict {
     let store = session.store();
     let reply = commit_to_offer(store, session.start(0)).map(|id| {
         let update = session.update(0, id);
         session.transport.would_push(store, update)
     });
     match reply {
-        Ok(Ok(PushReply::Accepted { .. })) => Verdict::Ok(
-            "allowed (server hooks and branch protection are only checked on a real push)"
-                .to_owned(),
-        ),
+        Ok(Ok(PushReply::Accepted { .. })) => match bypassed_rules(request, session) {
+            Some(message) => Verdict::Warning {
+                message: format!("the last push bypassed rules of its branch: {message}"),
+                hint: "use credentials without the right to bypass rules, or nothing that they push is reviewed"
+                    .to_owned(),
+            },
+            None => Verdict::Ok(
+                "allowed (server hooks and branch protection are only checked on a real push)"
+                    .to_owned(),
+            ),
+        },
         Ok(Ok(PushReply::Rejected(rejection))) => Verdict::Warning {
             message: format!("would be rejected: {}", rejection.reason),
             hint: "run the check again".to_owned(),
@@ -508,6 +516,14 @@ fn push_permission(session: &RemoteSession) -> Verdict {
         Ok(Err(error) | Ok(PushReply::Lost(error))) => Verdict::Failed(error.into()),
         Err(error) => Verdict::Failed(error),
     }
+}
+
+/// The server's message that the last push of this workspace bypassed rules of a branch.
+fn bypassed_rules(request: &SyncRequest<'_>, session: &RemoteSession) -> Option<String> {
+    session.targets.iter().find_map(|target| {
+        let sync_branch = session.has_sync_branches.then_some(target.branch.as_str());
+        State::of(request.workspace, sync_branch).bypassed_rules()
+    })
 }
 
 /// Reads the rights of the token from the API of the forge.

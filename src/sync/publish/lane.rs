@@ -15,7 +15,7 @@ use super::rejection::{given_up, isolate};
 use super::report::{CommitState, state_of_plan};
 use super::retry::Retries;
 use super::scan::Scanned;
-use super::server_words::{quote, warn_of_bypass};
+use super::server_words::{line_about_bypassed_rules, quote, warn_of_bypassed_rules};
 use crate::codex::remote::Rejection;
 use crate::event::Event;
 use crate::outcome::{Pushed, SyncError, SyncOutcome, Warning};
@@ -37,6 +37,8 @@ pub(super) struct Lane {
     pub(super) progress: LaneProgress,
     /// The drift that was reported, each with the index of its project.
     warned: BTreeSet<(usize, BString)>,
+    /// The server's message that a push of the run bypassed rules of the branch.
+    pub(super) bypassed_rules: Option<String>,
 }
 
 /// How far a lane is.
@@ -71,6 +73,7 @@ impl Lane {
             retries: Retries::new(retries),
             progress: LaneProgress::Open(NextRound::Plan),
             warned: BTreeSet::new(),
+            bypassed_rules: None,
         }
     }
 
@@ -186,7 +189,10 @@ impl Lane {
         self.progress = match outcome {
             Ok(PushOutcome::Verified { heads, words }) => {
                 quote(request, &words);
-                warn_of_bypass(request, &words, warnings);
+                if let Some(line) = line_about_bypassed_rules(&words) {
+                    warn_of_bypassed_rules(request, line, warnings);
+                    self.bypassed_rules = Some(line.to_owned());
+                }
                 let is_all = heads.contains(&committed.head) && {
                     self.isolation.accept(committed.commits.keys().copied());
                     self.isolation.has_decided(&planned.left_out)

@@ -136,6 +136,10 @@ pub(super) fn write(
         };
         state.write(project, &recorded)
     });
+    let written = written.and_then(|()| match landed {
+        Some(_) => state.write_bypassed_rules(lane.bypassed_rules.as_deref()),
+        None => Ok(()),
+    });
     if let Err(error) = written {
         let directory = shown(&request.workspace.state_dir);
         let message = format!(

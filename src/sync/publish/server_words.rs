@@ -18,18 +18,21 @@ pub(super) fn quote(request: &SyncRequest<'_>, lines: &[String]) {
     }
 }
 
-/// Warns if the server accepted a push although a rule of the branch forbids it.
-pub(super) fn warn_of_bypass(
+/// The line of the server's message that says that it accepted a push although a rule of the branch
+/// forbids it.
+pub(super) fn line_about_bypassed_rules(words: &[String]) -> Option<&str> {
+    let line = words.iter().find(|line| line.contains(BYPASSED))?;
+    Some(line.trim())
+}
+
+/// Warns that the server accepted a push although a rule of the branch forbids it.
+pub(super) fn warn_of_bypassed_rules(
     request: &SyncRequest<'_>,
-    words: &[String],
+    line: &str,
     warnings: &mut Vec<Warning>,
 ) {
-    let Some(line) = words.iter().find(|line| line.contains(BYPASSED)) else {
-        return;
-    };
     let message = format!(
-        "the credentials bypass rules of the branch, so nothing that they push is reviewed: {}",
-        line.trim()
+        "the credentials bypass rules of the branch, so nothing that they push is reviewed: {line}"
     );
     if warnings.iter().all(|warning| warning.message != message) {
         request.warn(warnings, None, message);

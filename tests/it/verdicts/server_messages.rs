@@ -69,6 +69,11 @@ fn message_with_a_success_is_shown() {
          warning: the credentials bypass rules of the branch, so nothing that they push is reviewed: \
          Bypassed rule violations for refs/heads/main\n"
     );
+    let finding =
+        "the last push bypassed rules of its branch: Bypassed rule violations for refs/heads/main";
+    let doctor = sandbox.run(&["doctor"]);
+    assert!(doctor.stdout.contains(finding), "{}", doctor.stdout);
+
     sandbox.write("ws/alpha/README.md", "2");
     let quiet = sandbox.run(&["sync", "--all", "-q"]).code(0);
     assert_eq!(quiet.stderr, "");
@@ -83,6 +88,12 @@ fn message_with_a_success_is_shown() {
         "{}",
         lines.stdout
     );
+
+    codex.hook("post-receive", "");
+    sandbox.write("ws/alpha/README.md", "4");
+    sandbox.run(&["sync", "--all"]).code(0);
+    let doctor = sandbox.run(&["doctor"]);
+    assert!(!doctor.stdout.contains(finding), "{}", doctor.stdout);
 }
 
 #[test]
