@@ -99,6 +99,15 @@ impl Glob {
         literal.rfind('/').map_or("", |slash| &literal[..=slash])
     }
 
+    /// The path of the file that the pattern names, if it has no wildcards or choices.
+    pub(crate) fn file_path(&self) -> Option<String> {
+        let [alternative] = self.alternatives.as_slice() else {
+            return None;
+        };
+        let names: Option<Vec<_>> = alternative.segments.iter().map(Segment::literal).collect();
+        Some(names?.join("/"))
+    }
+
     /// Whether the path of a file matches.
     pub(crate) fn matches(&self, path: &[u8]) -> bool {
         self.alternatives.iter().any(|one| one.matches(path))

@@ -223,8 +223,8 @@ impl Claims {
         })
     }
 
-    /// The sources that rules which keep paths would publish to the path `below` the project's
-    /// `to`.
+    /// The sources that the rules would publish to the path `below` the project's `to`, as far as
+    /// they follow from that path: those of rules that keep paths, or that name a single file.
     pub fn sources(&self, below: &[u8]) -> Vec<Vec<u8>> {
         let sources = self
             .rules
@@ -309,9 +309,13 @@ impl Claims {
 }
 
 impl Rule {
-    /// The source that this rule would publish to `below`, if the rule keeps paths.
+    /// The source that this rule would publish to `below`, if the rule keeps paths or names a single
+    /// file.
     fn source_of(&self, below: &[u8]) -> Option<Vec<u8>> {
         match &self.destination {
+            Destination::File { path, .. } if path == below => {
+                self.glob.file_path().map(String::into_bytes)
+            }
             Destination::File { .. } => None,
             Destination::Directory(directory) => {
                 let kept = below.strip_prefix(directory.as_slice())?;

@@ -209,8 +209,19 @@ fn unreadable_source_repository_is_reported_once_with_the_reason() {
             "--json",
             "--config",
             "commit.trailers=false",
+            "--allow-dirty",
         ]);
         assert_eq!(output.code(0).json()["warnings"], serde_json::json!([]));
+
+        // A dry run makes no commit, but it has files to compare with one.
+        sandbox.write("ws/alpha/README.md", "changed again");
+        let output = sandbox.run(&["sync", "--all", "--json", "--dry-run"]);
+        let text = output.code(0).json()["warnings"][0]["message"].to_string();
+        assert!(
+            text.contains("cannot find out whether the files are committed")
+                && text.contains(reason),
+            "{text}"
+        );
     }
 }
 

@@ -31,6 +31,21 @@ fn warnings(output: &Output) -> Vec<String> {
     warnings.into_iter().map(message).collect()
 }
 
+/// The path in the codex names its source also with a mapping of a single file.
+#[test]
+fn deletion_of_a_mapped_file_must_be_committed() {
+    let (sandbox, codex) = world();
+    let mappings =
+        r#"projects.alpha.mappings=[{from="docs/b.md",to="b/"},{from="docs/a.md",to="first.md"}]"#;
+    let sync = || dirty(&sandbox, "withhold", &["--config", mappings]);
+    sync().code(0);
+    let tree = codex.paths();
+    sandbox.remove("ws/alpha/docs/a.md");
+    let message = sync().code(1).json()["projects"][0]["error"]["message"].to_string();
+    assert!(message.contains("deleted (`docs/a.md`"), "{message}");
+    assert_eq!(codex.paths(), tree);
+}
+
 #[test]
 fn files_that_are_not_committed_are_one_warning_per_project() {
     let (sandbox, codex) = world();

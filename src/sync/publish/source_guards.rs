@@ -74,22 +74,26 @@ fn guarded(request: &SyncRequest<'_>, index: usize, plan: &ProjectPlan) -> Guard
     if dirty == DirtyMode::Allow || project.scan.source == SourceState::Committed {
         return Guarded::Passed;
     }
-    // The commits of the run warn that the repository is unreadable.
     let is_lenient = dirty == DirtyMode::Warn;
     let unknown = |reason: String| {
         if is_lenient {
-            Guarded::Passed
+            let message = format!("cannot find out whether the files are committed: {reason}");
+            Guarded::Warned(message)
         } else {
             Guarded::Withheld(Withheld::UnknownSourceState { reason })
         }
     };
+    // The commits of a run warn of such a repository, because their trailers need it.
+    let is_reported = is_lenient && !request.dry_run && request.workspace.commit.trailers;
     let repository = match request.sources.repository(project) {
         Ok(Some(repository)) => repository,
         Ok(None) => return Guarded::Passed,
+        Err(_) if is_reported => return Guarded::Passed,
         Err(error) => return unknown(error.to_string()),
     };
     let head = match repository.head() {
         Ok(head) => head,
+        Err(_) if is_reported => return Guarded::Passed,
         Err(error) => return unknown(error.to_string()),
     };
     match uncommitted_files(&repository, head.as_ref(), project, plan) {
