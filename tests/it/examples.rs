@@ -276,7 +276,16 @@ fn readme_transcript_matches_the_program() {
 /// Builds an example program of the library, and returns its path. This runs in the environment of
 /// the tests, so that the build shares its artifacts with theirs.
 fn example_program(name: &str) -> PathBuf {
-    let output = Command::new(env!("CARGO"))
+    let mut cargo = Command::new(env!("CARGO"));
+    // Cargo sets these for the test. A build script that reads them would run again, here and in the
+    // next build, and everything that depends on its crate would be built again.
+    for (variable, _) in std::env::vars_os() {
+        let name = variable.to_string_lossy();
+        if name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&variable);
+        }
+    }
+    let output = cargo
         .args([
             "build",
             "--quiet",
