@@ -41,7 +41,7 @@
 //! | | |
 //! |---|---|
 //! | what a pattern matches | `glob`, for every pattern of the program; `tests/it/model` specifies it independently |
-//! | a glob becomes a path in the codex | `workspace::claims`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
+//! | a glob becomes a path in the codex | `Claims::claim` in `workspace::claims`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
 //! | what is added, modified, deleted or withheld | `plan` |
 //! | whether a push was verified, was rejected, or met a moved branch | `judge` in `sync::publish::push`, after the tip was queried again; the kinds of rejections are in `codex::remote::rejection` |
 //! | when a push is tried again, and after which delay | the loop `land` in `sync::publish` lists the cases; the delay is in `sync::publish::retry` |
@@ -51,24 +51,26 @@
 //! | the commit and the author of a file's version | `codex::objects::path_history` |
 //! | the projects that are withheld because the server rejects them | `sync::publish::rejection` reads its message, `sync::publish::isolation` selects the parts to push |
 //! | a check of the planned files before they are published | `checks` has the checks and their findings; `sync::publish::check` runs them between plan and commit, and withholds projects |
-//! | a link of a document, its target in the codex, and why it is broken | `checks::links`; `sync::publish::planned_codex` is the codex after a plan |
+//! | a link of a document, and its target in the codex | `LinkTarget` in `checks::links::target`; `checks::links::broken_link` says why it is broken, and `sync::publish::planned_codex` is the codex after a plan |
+//! | a secret in a document | `checks::secrets`: the formats are in `rules`, and what distinguishes a placeholder in `proof` |
 //! | commits that are pushed to another branch than the one below them, as for a pull request | `workspace::resolve::push_branches` names the sync branches; `Base` and `PushTarget` in `sync::remote_session`; `sync::parting` compares them; a lane of `sync::publish::lane` for each |
 //! | the branch of the codex is merged into a sync branch | `sync::publish::merge` decides; `codex::objects::tree_merge` compares and merges the trees |
 //! | a request is repeated | `sync::repeater`, for requests that only read; after a login or a surprise, in `codex::remote::native::{conversation, http}` |
 //! | a path is never published | `workspace::resolve::deny_list` collects paths, `workspace::project` has the private names; `scan::boundary` applies both, and `scan::walk` skips `.git` |
 //! | which entries of a project are published, on disk or in a commit | `scan::entry_rules`; `scan::walk` finds those on disk, `scan::committed` those of a commit (`sync.to_codex.source`) |
-//! | a git repository that contains sources is read | `codex::source_repository`; `sync::sources` selects the commit of a run |
+//! | the contents of a source file, from the disk or from a commit | `sync::sources` selects; `scan::read` and `scan::committed` read; `codex::source_repository` has the objects |
 //! | a project is withheld because of uncommitted files or its branch | `sync::publish::source_guards`, with `codex::uncommitted` and `sync::source_branch` |
 //! | which layer of the configuration a value comes from | `candidates` in `config::layers`, for every reader of values; `config explain` is `config::explain` |
 //! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |
 //! | author and committer of a commit | `codex::identity`; `sync::authorship` holds them for a run |
-//! | the signature of a commit | `codex::signing` makes it, and `codex::objects::commit_builder` puts it into the commit |
-//! | which tokens of the configuration may be sent, and to which host | `workspace::resolve::tokens`, for the remote and for the API; SECURITY.md has the table |
-//! | which token is sent | `codex::remote::credential` selects one of those, of the URL and of the job (`GITHUB_TOKEN`), for the API too; logins of `.netrc` and of git's helpers are in `codex::remote::native::http::logins` |
-//! | a token is not sent | over plain http or to a rewritten URL: `codex::remote::context`; after a redirect: each client of http, `codex::remote::native::http`, `codex::remote::git_process` and `forge::api` |
-//! | a token is sent or masked | `codex::remote::native::http` and `codex::remote::git_process` attach it; `codex::remote::context` masks it in messages of others, `config::values` and `url` in our own; the reasons are in SECURITY.md |
-//! | whether commits are pushed directly, to a sync branch, or for a pull request (`push.mode`) | `workspace::resolve::{push_branches, pull_requests}` |
-//! | a pull request is opened or updated | `sync::publish::lane_branch`, for one branch; `sync::publish::propose`, for a run; its texts are in `sync::publish::proposal_text`, and foreign text loses its meaning in `forge::pull_request_text` |
+//! | a commit is signed | `codex::signing` has the key and makes the signature; `with_signature` in `codex::objects::commit_builder` puts it into the commit |
+//! | a token enters, and the hosts that it may be sent to | `workspace::resolve::tokens`, for all keys (`remote.token`, `remotes`, `forge.token`); SECURITY.md has the table |
+//! | the token of a request | `codex::remote::credential` selects it among those, that of the URL and that of the job (`GITHUB_TOKEN`), for the API too; logins of `.netrc` and of git's helpers are in `codex::remote::native::http::logins` |
+//! | a connection is not safe for a token | plain http or a rewritten URL: `codex::remote::context`; a redirect: each client of http, `codex::remote::native::http`, `codex::remote::git_process` and `forge::api` |
+//! | a token is attached to a request | `codex::remote::native::http`, `codex::remote::git_process`, `forge::api` |
+//! | a token is masked in output | `codex::remote::context` masks it in messages of others, `config::values` and `url` in our own |
+//! | whether a run pushes directly, to a sync branch, or opens pull requests (`push.mode`) | `workspace::resolve::{push_branches, pull_requests}` |
+//! | how a pull request is opened or updated | `sync::publish::lane_branch`, for one branch; `sync::publish::propose`, for a run; its texts are in `sync::publish::proposal_text`, and foreign text loses its meaning in `forge::pull_request_text` |
 //! | projects are withheld because a person closed the pull request; a branch that was merged by a squash is deleted | `read_pull_requests` in `sync::publish::propose`, before the push |
 //! | the number of branches in a push | `max_refs` in `sync::publish::publish_run` |
 //! | a new forge | `forge`: the trait, its requirements, and `open`, which selects the implementation |
@@ -78,7 +80,7 @@
 //! | damage in a persistent clone | `codex::clone_check`, before git uses it; `sync::remote_session` fetches it again |
 //! | git's protocol, spoken by the program itself | `codex::remote::native`: the messages (`protocol`) and their carriers (`http`, `ssh`, `local`) |
 //! | file contents on their way into a push: read, sent, kept for another attempt | `codex::push_contents`; the pack around them in `codex::remote::native::outgoing_pack` |
-//! | a new output format | a file in `report`, and a `Format` in `cli::args::output`; `cli::commands::run_output` writes the result of a run in it |
+//! | a new output format | a `Format` in `cli::args::output`; the compiler then names the places in `cli` that use it; its text is a file in `report` |
 //! | the message, hints and exit status of an error | the message is in the error type of the module, hints in `cli::error_report`, exit statuses in `cli::exit` |
 //! | the clone of a killed run is removed | `codex::temp_clone` |
 //! | the files that a project pulls, and those that are skipped | `sync::pull::selection` |

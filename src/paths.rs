@@ -201,8 +201,8 @@ pub fn resolved(path: &Path) -> PathBuf {
 /// The maximum number of links in a chain, as in Linux.
 const MAX_LINKS: u32 = 40;
 
-/// `path` as seen from `base`, with `.` and `..` resolved by name alone, as cargo does it: the path
-/// may not exist yet.
+/// `base/path` with `.` and `..` removed from the text. The disk is not read, so the path need not
+/// exist, and `a/link/..` is `a`.
 pub(crate) fn absolute(base: &Path, path: &Path) -> PathBuf {
     let mut absolute = PathBuf::new();
     for component in base.join(path).components() {

@@ -192,7 +192,7 @@ impl ProjectPlan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decision {
-    /// Nothing differs.
+    /// There is nothing to change.
     UpToDate(ProjectPlan),
     /// The changes can be made.
     Ready(ProjectPlan),

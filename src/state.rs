@@ -23,7 +23,7 @@ const HEAD: &str = "fractary-codex listing 4";
 /// The name of the file that records whether the last push bypassed rules, and its first line.
 const BYPASSED_RULES: &str = "bypassed-rules";
 
-/// Stands for a missing file in a record.
+/// The entry of a missing file in a record.
 const MISSING: Entry = Entry {
     mode: Mode::File,
     id: ObjectId([0; 20]),

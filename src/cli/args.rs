@@ -410,7 +410,7 @@ pub(crate) struct SyncArgs {
         hide_short_help = true
     )]
     pub(crate) exclude: Vec<String>,
-    /// Publish the files on disk, or the files in the commit that is checked out [env:
+    /// Publish the files on disk (`worktree`) or of the checked-out commit (`committed`) [env:
     /// FRACTARY_CODEX_SYNC__TO_CODEX__SOURCE]
     #[arg(long, value_name = "SOURCE", value_parser = ["worktree", "committed"])]
     #[arg(help_heading = "Configuration", hide_short_help = true)]

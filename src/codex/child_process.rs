@@ -54,7 +54,7 @@ const REDIRECTING_VARIABLES: [&str; 27] = [
     "GIT_TRANSLOOP_DEBUG",
 ];
 
-/// Traces that git writes to a file if the variable is a path, and to stderr if it is a number.
+/// Variables that enable a trace of git. The value is the path of a file, or a number for stderr.
 const TRACES: [&str; 13] = [
     "GIT_TRACE",
     "GIT_TRACE_CURL",

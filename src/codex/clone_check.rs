@@ -18,7 +18,7 @@ use crate::object::{Mode, ObjectId};
 /// The configuration of every clone. The settings for the remote are passed to each `git` process
 /// instead.
 pub(super) const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tbare = true\n";
-/// The branch that HEAD of every clone names. It never exists.
+/// The branch that HEAD of every clone names. It never exists, so HEAD names no commit.
 pub(super) const HEAD: &str = "none";
 /// The ref of the clone that names the fetched tip.
 pub(super) const TIP: &str = "refs/codex/tip";

@@ -1,7 +1,7 @@
 //! The git repositories that contain the sources. Nothing is written to them.
 //!
-//! libgit2 finds a repository and reads its references. Objects are read with gitoxide, which
-//! decompresses file contents several times faster.
+//! libgit2 finds a repository, and reads its references and commits. Trees and file contents are read
+//! with gitoxide, which decompresses contents several times faster.
 
 use std::collections::HashMap;
 use std::fmt;

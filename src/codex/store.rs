@@ -541,8 +541,8 @@ impl ForkSearch<'_> {
 /// The fork of two histories, as far as the clone has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fork {
-    /// The commits that both histories contain and that are no ancestors of one another, nearest
-    /// first. There are several if each history has merged earlier commits of the other.
+    /// The merge bases: the newest commits that both histories contain, nearest first. There are
+    /// several if each history has merged earlier commits of the other.
     pub ancestors: Vec<ObjectId>,
     /// The depth of a fetch of both tips that contains the ancestors.
     pub depth: u32,

@@ -122,9 +122,9 @@ impl Variables {
             .filter_map(|(name, value)| Some((name, name.strip_prefix(PREFIX)?, value)))
     }
 
-    /// The variables that the run itself can read. From the `.env` file these are only this
-    /// program's variables and tokens: all others serve for `${VAR}`, so that the file can change
-    /// neither git's behaviour nor the host of a token.
+    /// The variables that the run itself can read. Of the `.env` file, these are only this program's
+    /// own variables and the tokens of the job, because the file must change neither git's behaviour
+    /// nor the host of a token. Its other variables are only for `${VAR}`.
     pub(crate) fn of_run(&self) -> Environment {
         let reaches_run = |name: &str| {
             !self.from_file.contains(name) || name.starts_with(PREFIX) || JOB_TOKENS.contains(&name)

@@ -62,7 +62,7 @@ struct GitHubPullBranch {
     #[serde(rename = "ref")]
     name: String,
     sha: String,
-    /// `None` if the repository was deleted.
+    /// The repository of the branch; `None` if that was deleted.
     repo: Option<GitHubPullRepository>,
 }
 

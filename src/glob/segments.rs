@@ -19,7 +19,7 @@ pub(crate) struct Alternative {
 /// One segment of a pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Segment {
-    /// `**`: any number of names, none included.
+    /// `**`: zero or more names.
     Deep,
     /// `*`: any one name.
     Any,

@@ -10,7 +10,8 @@ pub enum DeletePolicy {
     /// The project's `delete_guard`.
     #[default]
     Guarded,
-    /// At most this number of deletions per project (`--max-delete N`).
+    /// At most this number of deletions per project (`--max-delete N`). As with the others, a
+    /// project of which nothing would be left is withheld.
     AtMost(u64),
     /// At most this percentage of a project's claimed files (`--max-delete P%`).
     AtMostPercent(u8),

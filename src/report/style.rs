@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use owo_colors::OwoColorize;
 
-/// Formatting of one output stream.
+/// The colours of one output stream, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Style {
     /// Whether escape codes are written.

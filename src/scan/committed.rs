@@ -1,5 +1,5 @@
-//! Lists the claimed files of a project as a commit of its repository has them. The working tree is
-//! not read, and nothing is hashed: the ids are those of the trees.
+//! Lists the claimed files of a project as a commit of its repository has them. The files of the
+//! working tree are not read, and listing hashes nothing: the ids are those of the trees.
 //!
 //! The rules are those of a scan on disk. Only symlinks are resolved in the tree, so that a file
 //! that is not committed is never published, whatever symlink points to it. A file that git ignores

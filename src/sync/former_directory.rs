@@ -10,7 +10,7 @@ use crate::paths::{CodexPath, folded};
 use crate::state::State;
 use crate::workspace::template;
 
-/// Why a command cannot be applied to a project or a directory.
+/// Why `retire` or `rename` is rejected.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FormerDirectoryError {
@@ -34,7 +34,7 @@ pub enum FormerDirectoryError {
         /// Its directory.
         to: CodexPath,
     },
-    /// One of the two directories of a rename is in the other one.
+    /// The two directories of a rename are the same, or one is in the other.
     #[error("`{from}` and `{to}` overlap")]
     Nested {
         /// The directory before.

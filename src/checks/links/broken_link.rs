@@ -27,8 +27,8 @@ pub(crate) struct BrokenLink {
 enum BrokenReason {
     /// The target would be outside the codex.
     LeavesCodex,
-    /// The codex has nothing at this path. `similar` is a link that works, to the file with the
-    /// extension that the link lacks.
+    /// The codex has nothing at this path. `similar` is a link that works, to a file of
+    /// that name with the extension of Markdown.
     Missing {
         path: BString,
         similar: Option<String>,

@@ -183,7 +183,8 @@ pub(crate) enum Overlap {
     None,
     /// The other branch has changed the path, in this way.
     Same(Edit),
-    /// The other branch has changed a path below or above it.
+    /// The other branch has not changed the path itself, but a path below it or a directory above
+    /// it.
     Nested,
 }
 

@@ -5,8 +5,9 @@
 //! [`TransportChoice`] and an arm in [`open`]. It stores a `RemoteContext` (remote, credential,
 //! shared error and ref parsing). It maps its failures to
 //! [`RemoteErrorKind`](error::RemoteErrorKind), and the reasons of rejected pushes to
-//! [`RejectionKind`]; these two decide retries, the outcome of a push, and hints. A name in `tests/it/support/transport.rs` makes every test run on it. For users, its
-//! name is documented in `defaults.yaml`, in the schema (`config::enums`) and in the README.
+//! [`RejectionKind`]; these two decide retries, the outcome of a push, and hints. A name in
+//! `tests/it/support/transport.rs` makes every test run on it. For users, its name is documented in
+//! `defaults.yaml`, in the schema (`config::enums`) and in the README.
 
 mod context;
 pub(crate) mod credential;

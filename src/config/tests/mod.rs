@@ -15,7 +15,7 @@ use super::*;
 use crate::config::Direction;
 use crate::workspace::{self, Workspace};
 
-/// A directory with files in it, and what a load starts from.
+/// A test directory, and the request that loads the configuration in it.
 struct World {
     dir: TempDir,
     request: LoadRequest,

@@ -414,8 +414,8 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         })
     }
 
-    /// Adds labels and reviewers to a new pull request, or warns about those that the forge left out
-    /// when it opened it.
+    /// Completes a new pull request: adds its labels and reviewers. If the forge set them when it
+    /// created the pull request, this only warns about those that are missing.
     fn complete(
         &mut self,
         settings: &PullRequestSettings,

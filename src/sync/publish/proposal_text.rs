@@ -25,7 +25,7 @@ const MAX_NAMED: usize = 3;
 /// The number of digits of the digest of a project's contents.
 const DIGEST_LENGTH: usize = 12;
 
-/// The values of the texts.
+/// The values that the title and the body of a pull request are made from.
 pub(super) struct ProposalText {
     title: String,
     introduction: String,

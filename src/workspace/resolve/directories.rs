@@ -20,7 +20,7 @@ pub(super) struct Directories {
     pub(super) cache_is_shared: bool,
 }
 
-/// Resolves the directories of the workspace.
+/// Finds and checks the directories of the state and of the cache.
 pub(super) fn resolve(configuration: &Configuration, findings: &mut Findings) -> Directories {
     let shared_state = match &configuration.state_home {
         Some(home) => home.join(layers::derived("state_dir")),

@@ -32,8 +32,8 @@ pub(super) struct ServiceProgram {
     pub(super) missing: RemoteErrorKind,
     /// The reason for which it is needed, as a sentence of that error.
     pub(super) need: &'static str,
-    /// Whether its input is a socket instead of a pipe, which is faster for large pushes. A program
-    /// of the user may not accept that.
+    /// Whether its input is a socket instead of a pipe, which is faster for large pushes. Some
+    /// programs that users configure do not work with a socket.
     pub(super) accepts_socket: bool,
 }
 
