@@ -91,7 +91,7 @@ impl ContentCheck {
         }
     }
 
-    /// The texts that allow the findings of this check. See [`super::lines::FileLines::around`] for
+    /// The texts that allow the findings of this check. See [`super::lines::FileLines::allow`] for
     /// their place.
     pub(crate) fn markers(self) -> &'static [&'static str] {
         match self {

@@ -1,18 +1,29 @@
 //! The lines of a file: positions of findings, and the lines that can have a marker for one.
 
+use std::collections::BTreeMap;
+
 use bstr::{BStr, ByteSlice};
 
-/// Reads the lines of a file up to one offset after the other.
+use super::finding::ContentCheck;
+use super::links::has_fenced_blocks;
+
+/// Reads the lines of a file up to one offset after the other. The time does not depend on the
+/// number of offsets in a line.
 pub(super) struct FileLines<'f> {
     contents: &'f [u8],
-    is_markdown: bool,
-    /// The number of the current line, from 1.
+    has_fenced_blocks: bool,
+    /// The offset up to which the file was read.
+    offset: usize,
+    /// The number of the current line, and the column of the offset in characters, both from 1.
     number: usize,
+    column: usize,
     /// The starts of the current line and of the one before.
     line: usize,
     previous: Option<usize>,
     /// The fenced code block of Markdown that contains the current line.
     block: Option<CodeBlock<'f>>,
+    /// The checks whose findings in the current line a marker allows, or does not allow.
+    allowed: BTreeMap<ContentCheck, bool>,
 }
 
 /// A fenced code block.
@@ -27,28 +38,35 @@ struct CodeBlock<'f> {
 
 impl<'f> FileLines<'f> {
     pub(super) fn new(path: &BStr, contents: &'f [u8]) -> Self {
-        let name = path.to_ascii_lowercase();
-        let endings = [".md", ".markdown", ".mdx"];
         Self {
             contents,
-            is_markdown: endings.iter().any(|end| name.ends_with(end.as_bytes())),
+            has_fenced_blocks: has_fenced_blocks(path),
+            offset: 0,
             number: 1,
+            column: 1,
             line: 0,
             previous: None,
             block: None,
+            allowed: BTreeMap::new(),
         }
     }
 
-    /// Reads up to the line that contains `offset`, which is not before the current line.
+    /// Reads up to `offset`, which is not before the current offset.
     pub(super) fn read_to(&mut self, offset: usize) {
-        while let Some(length) = self.contents[self.line..offset].find_byte(b'\n') {
-            if self.is_markdown {
-                self.block = self.block_after(self.contents[self.line..][..length].trim());
+        while let Some(length) = self.contents[self.offset..offset].find_byte(b'\n') {
+            let end = self.offset + length;
+            if self.has_fenced_blocks {
+                self.block = self.block_after(self.contents[self.line..end].trim());
             }
             self.previous = Some(self.line);
-            self.line += length + 1;
+            self.line = end + 1;
+            self.offset = self.line;
             self.number += 1;
+            self.column = 1;
+            self.allowed.clear();
         }
+        self.column += self.contents[self.offset..offset].chars().count();
+        self.offset = offset;
     }
 
     /// The code block after the current line, which has this text.
@@ -65,16 +83,29 @@ impl<'f> FileLines<'f> {
         }
     }
 
-    /// The current line, and the column of `offset` in it in characters, both from 1.
-    pub(super) fn position(&self, offset: usize) -> (usize, usize) {
-        let before = &self.contents[self.line..offset];
-        (self.number, before.chars().count() + 1)
+    /// The line and the column of the current offset, the column in characters, both from 1.
+    pub(super) fn position(&self) -> (usize, usize) {
+        (self.number, self.column)
+    }
+
+    /// Whether a marker allows the findings of a check in the current line.
+    pub(super) fn allow(&mut self, check: ContentCheck) -> bool {
+        if let Some(is_allowed) = self.allowed.get(&check) {
+            return *is_allowed;
+        }
+        let has_marker = |line: &[u8]| {
+            let mut markers = check.markers().iter();
+            markers.any(|marker| line.contains_str(marker))
+        };
+        let is_allowed = self.around().any(has_marker);
+        self.allowed.insert(check, is_allowed);
+        is_allowed
     }
 
     /// The lines in which a marker allows a finding in the current line: this line, the line
     /// before, and for a finding in a fenced code block of Markdown, where a comment would be a
     /// part of the code, the line that opens the block and the line before that.
-    pub(super) fn around(&self) -> impl Iterator<Item = &'f [u8]> {
+    fn around(&self) -> impl Iterator<Item = &'f [u8]> {
         let block = self.block.map(|block| [Some(block.line), block.previous]);
         let starts = [Some(self.line), self.previous].into_iter();
         let starts = starts.chain(block.into_iter().flatten()).flatten();
@@ -115,7 +146,7 @@ mod tests {
             (15, (4, 3)),
         ] {
             lines.read_to(at);
-            assert_eq!(lines.position(at), expected, "{at}");
+            assert_eq!(lines.position(), expected, "{at}");
         }
     }
 

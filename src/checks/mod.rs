@@ -29,7 +29,7 @@ pub use finding::{ContentCheck, Finding, Severity};
 
 use std::borrow::Cow;
 
-use bstr::{BStr, ByteSlice};
+use bstr::BStr;
 
 use finding::Detection;
 use lines::FileLines;
@@ -123,13 +123,11 @@ fn findings(
         let severity = settings.severity(detection.check)?;
         let digest = detection.digest();
         lines.read_to(detection.offset);
-        let markers = detection.check.markers();
-        let is_marked = |line: &[u8]| markers.iter().any(|marker| line.contains_str(marker));
-        if settings.allows(&digest) || lines.around().any(is_marked) {
+        if settings.allows(&digest) || lines.allow(detection.check) {
             return None;
         }
 
-        let (line, column) = lines.position(detection.offset);
+        let (line, column) = lines.position();
         Some(Finding {
             check: detection.check,
             kind: detection.kind,

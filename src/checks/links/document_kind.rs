@@ -17,8 +17,7 @@ pub(crate) enum DocumentKind {
 impl DocumentKind {
     /// The format of a file, by its extension; `None` if its links are not known.
     pub(crate) fn of(path: &BStr) -> Option<Self> {
-        let extension = path.rsplit_once_str(".")?.1.to_ascii_lowercase();
-        match extension.as_slice() {
+        match extension(path)?.as_slice() {
             b"md" | b"markdown" | b"mdown" | b"mdwn" | b"mkd" | b"mkdn" | b"mkdown" => {
                 Some(Self::Markdown)
             }
@@ -51,6 +50,18 @@ impl DocumentKind {
         }
         document
     }
+}
+
+/// Whether a file has the fenced code blocks of Markdown. MDX has them as well, but the links in its
+/// code are not known.
+pub(crate) fn has_fenced_blocks(path: &BStr) -> bool {
+    let is_mdx = || extension(path).is_some_and(|extension| extension == b"mdx");
+    DocumentKind::of(path) == Some(DocumentKind::Markdown) || is_mdx()
+}
+
+/// The extension of a file, in lower case.
+fn extension(path: &BStr) -> Option<Vec<u8>> {
+    Some(path.rsplit_once_str(".")?.1.to_ascii_lowercase())
 }
 
 /// The mark that some editors put before the first character.
@@ -91,7 +102,10 @@ mod tests {
             ("md", None),
         ] {
             assert_eq!(DocumentKind::of(path.into()), kind, "{path}");
+            let is_markdown = kind == Some(DocumentKind::Markdown);
+            assert_eq!(has_fenced_blocks(path.into()), is_markdown, "{path}");
         }
+        assert!(has_fenced_blocks("a.MDX".into()));
     }
 
     #[test]
