@@ -96,8 +96,7 @@ pub(super) const RULES: &[SecretRule] = &[
         "an npm token",
         &["npm_"],
         "npm_[A-Za-z0-9]{36}",
-    )
-    .with(Checksum),
+    ),
     prefix(
         "pypi-token",
         "a PyPI token",
