@@ -93,6 +93,17 @@ fn pull_request_is_in_the_document() {
     );
 }
 
+#[test]
+fn finding_is_in_the_pull_request() {
+    let hosted = Hosted::new(Kind::GitHub);
+    hosted.write("<<<<<<< HEAD\n=======\n>>>>>>> branch\n");
+    let warn = ("FRACTARY_CODEX_SYNC__CHECKS__CONFLICT_MARKERS", "warn");
+    hosted.run(&["sync", "--all"], &[warn]).code(0);
+    let body = &hosted.forge.pulls()[0].body;
+    let line = "alpha/README.md:1:1: a merge conflict is not resolved (conflict_markers, ";
+    assert!(body.contains(line), "{body}");
+}
+
 /// [`Hosted::run`] asserts that no stream has the token.
 #[test]
 fn logs_show_the_requests_without_the_token() {
