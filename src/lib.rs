@@ -50,7 +50,7 @@
 //! | drift: files that others have changed in the codex since the last sync | `sync::publish::drift`; `ProjectPlan::drifted` compares, and `state` keeps what is not overwritten yet |
 //! | the commit and the author of a file's version | `codex::objects::path_history` |
 //! | the projects that are withheld because the server rejects them | `sync::publish::rejection` reads its message, `sync::publish::isolation` selects the parts to push |
-//! | a check of the planned files before they are published | `checks` has the checks and their findings; `sync::publish::check` runs them between plan and commit, and withholds projects |
+//! | a check of the planned files before they are published | `checks` has the checks and their findings; `sync::publish::check` runs them between plan and commit, and withholds projects; `sync::publish::checked_file` selects the files |
 //! | a link of a document, and its target in the codex | `LinkTarget` in `checks::links::target`; `checks::links::broken_link` says why it is broken, and `sync::publish::planned_codex` is the codex after a plan |
 //! | a secret in a document | `checks::secrets`: the formats are in `rules`, and what distinguishes a placeholder in `proof` |
 //! | commits that are pushed to another branch than the one below them, as for a pull request | `workspace::resolve::push_branches` names the sync branches; `Base` and `PushTarget` in `sync::remote_session`; `sync::parting` compares them; a lane of `sync::publish::lane` for each |

@@ -247,7 +247,7 @@ pub struct ProjectReport {
     /// The changes that were made or, if the outcome says so, would have been made; `None` if the
     /// project was not compared with the codex.
     pub plan: Option<ProjectPlan>,
-    /// The findings of the checks in the added and modified files.
+    /// The findings of the checks.
     pub findings: Vec<Finding>,
     /// The previous sync of the project.
     pub last_sync: LastSync,

@@ -14,6 +14,7 @@
 //! digest in `checks.allow`.
 
 mod case_collisions;
+mod check_scope;
 mod check_settings;
 mod conflict_markers;
 mod finding;
@@ -24,6 +25,7 @@ pub(crate) mod links;
 mod secrets;
 
 pub(crate) use case_collisions::FoldedPaths;
+pub use check_scope::CheckScope;
 pub(crate) use check_settings::CheckSettings;
 pub use finding::{ContentCheck, Finding, Severity};
 

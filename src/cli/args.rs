@@ -141,6 +141,12 @@ pub(crate) struct StatusArgs {
     /// Exit with 6 if anything is out of date
     #[arg(long)]
     pub(crate) check: bool,
+    /// Run the checks (`sync.checks`) on all files, not only on those that a sync would publish
+    ///
+    /// In a file that the codex already has as it is, every finding is a warning, and the exit status
+    /// does not depend on it.
+    #[arg(long)]
+    pub(crate) check_content: bool,
     /// Also write a self-contained HTML report, including when and from which revision each project
     /// was last synced
     ///

@@ -149,7 +149,8 @@ pub(crate) struct ProjectDocument {
     pub error: Option<ErrorReport>,
     /// All changes.
     pub changes: Vec<FileChange>,
-    /// The findings of the checks in the added and modified files.
+    /// The findings of the checks: in the added and modified files, or with `--check-content` in
+    /// all files.
     pub findings: Vec<FindingDocument>,
     /// For `rename`: the directory that was moved to the project's own, with all of its files, which
     /// count as unchanged.

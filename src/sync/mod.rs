@@ -30,6 +30,7 @@ use crate::config::Direction;
 use crate::outcome::{ProjectOutcome, Pushed, RemoteState, SyncError, SyncOutcome};
 use crate::workspace::Project;
 
+pub use crate::checks::CheckScope;
 pub use crate::plan::DeletePolicy;
 pub use former_directory::FormerDirectoryError;
 pub use request::SyncRequest;

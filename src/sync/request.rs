@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::connection::{Connection, ConnectionSlot};
 use super::sources::Sources;
+use crate::checks::{CheckScope, ContentCheck};
 use crate::codex::remote::{self, NotesLocation, Purpose};
 use crate::config::{Configuration, Direction};
 use crate::environment::Environment;
@@ -32,8 +33,8 @@ pub struct SyncRequest<'w> {
     pub rescan: bool,
     /// The guard against deletions.
     pub deletes: DeletePolicy,
-    /// Whether to check the files that are published (`sync.checks`).
-    pub checks: bool,
+    /// The files to check (`sync.checks`).
+    pub checks: CheckScope,
     /// Whether to push nothing unless every project is ready.
     pub atomic: bool,
     /// Whether to overwrite local edits in the cache.
@@ -100,7 +101,7 @@ impl<'w> SyncRequest<'w> {
             offline: false,
             rescan: false,
             deletes: DeletePolicy::Guarded,
-            checks: true,
+            checks: CheckScope::ChangedFiles,
             atomic: false,
             force: false,
             work_id: None,
@@ -179,6 +180,13 @@ impl<'w> SyncRequest<'w> {
             )
         };
         Ok(self.connection.take(purpose, open)?)
+    }
+
+    /// Whether the links of all files are checked.
+    pub(super) fn checks_all_links(&self) -> bool {
+        let mut projects = self.projects.iter();
+        self.checks == CheckScope::AllFiles
+            && projects.any(|project| project.checks.is_enabled(ContentCheck::Links))
     }
 
     /// Adds a warning about a project, or about the run as a whole, and reports it as an event.

@@ -101,6 +101,77 @@ fn finding_is_allowed_by_digest_marker_mode_or_option() {
     world.run(&["sync", "--all"]).code(0);
 }
 
+/// The source, the kind and the severity of each finding in a project.
+fn kinds(project: &Value) -> Vec<[&str; 3]> {
+    let findings = project["findings"].as_array().unwrap().iter();
+    let kind = |finding| ["source", "kind", "severity"].map(|key| text(finding, key));
+    findings.map(kind).collect()
+}
+
+fn text<'v>(value: &'v Value, key: &str) -> &'v str {
+    value[key].as_str().unwrap()
+}
+
+/// Links can be broken by the deletion of a file, and by a path of the codex that no sync has used.
+#[test]
+fn check_content_checks_files_that_do_not_change() {
+    let links = "[beta](../../beta/docs/old.md)\n[gamma](../../gamma/no.md)\n";
+    let world = World::builder()
+        .projects(&["alpha", "beta"])
+        .files(&[
+            ("alpha/docs/guide.md", CONFLICT),
+            ("alpha/docs/links.md", links),
+            ("beta/docs/a.md", "a"),
+            ("beta/docs/old.md", "old"),
+        ])
+        .codex_files(&[("projects/alpha/docs/Guide.MD", "of others")])
+        .config("  sync: { to_codex: { include: [\"docs/*.md\"] }, checks: { links: withhold } }\n")
+        .build();
+    world.run(&["sync", "--all", "--no-checks"]).code(0);
+    let status = |more: &[&str], code| {
+        let arguments = [&["status", "--json"], more].concat();
+        world.run(&arguments).code(code).json()
+    };
+    assert_eq!(kinds(&status(&[], 0)["projects"][0]), [[""; 3]; 0]);
+    let own = [
+        ["docs/guide.md", "case-collision", "warn"],
+        ["docs/guide.md", "merge-conflict", "warn"],
+    ];
+    let link = ["docs/links.md", "missing-target", "warn"];
+    let document = status(&["--check-content", "--check"], 0);
+    assert_eq!(document["projects"][0]["status"], "up-to-date");
+    assert_eq!(kinds(&document["projects"][0]), [own[0], own[1], link]);
+    let document = status(&["--check-content", "--offline"], 0);
+    assert_eq!(kinds(&document["projects"][0]), own);
+
+    world.sandbox.remove("ws/beta/docs/old.md");
+    let repository = world.sandbox.path("ws");
+    for arguments in [
+        &["init", "-q", "-b", "main", "--template="][..],
+        &["add", "-A"],
+        &["commit", "-q", "-m", "Delete a file"],
+    ] {
+        world.sandbox.git(&repository, arguments);
+    }
+    for source in ["worktree", "committed"] {
+        let source = format!("sync.to_codex.source={source}");
+        let document = status(&["--check-content", "--config", &source], 0);
+        let alpha = &document["projects"][0];
+        assert_eq!(kinds(alpha), [own[0], own[1], link, link], "{source}");
+        assert_eq!(document["projects"][1]["status"], "would-sync");
+    }
+
+    // Only the findings in changed files withhold the project, as in a sync.
+    let changed = format!("{CONFLICT}\nchanged\n");
+    world.sandbox.write("ws/alpha/docs/guide.md", changed);
+    let document = status(&["--check-content"], 1);
+    let alpha = &document["projects"][0];
+    let conflict = ["docs/guide.md", "merge-conflict", "withhold"];
+    assert_eq!(kinds(alpha), [own[0], conflict]);
+    let message = "1 finding of `conflict_markers` in the files to publish";
+    assert_eq!(alpha["error"]["message"], message);
+}
+
 #[test]
 fn findings_are_in_every_output_for_people() {
     let world = world();

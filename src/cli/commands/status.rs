@@ -3,6 +3,7 @@
 
 use super::page_target::PageTarget;
 use super::run_output::RunOutput;
+use crate::checks::CheckScope;
 use crate::cli::args::StatusArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
@@ -52,6 +53,10 @@ fn status(
     let request = SyncRequest {
         dry_run: true,
         offline: arguments.offline,
+        checks: match arguments.check_content {
+            true => CheckScope::AllFiles,
+            false => CheckScope::ChangedFiles,
+        },
         ..context.sync_request(&configuration, &workspace, projects, reporter)
     };
     let mut outcome = sync::sync(&request);

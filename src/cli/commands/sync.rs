@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::run_output::RunOutput;
+use crate::checks::CheckScope;
 use crate::cli::args::SyncArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
@@ -68,7 +69,10 @@ fn sync(
         offline: arguments.offline,
         rescan: arguments.rescan,
         deletes,
-        checks: !arguments.no_checks,
+        checks: match arguments.no_checks {
+            true => CheckScope::Nothing,
+            false => CheckScope::ChangedFiles,
+        },
         atomic: arguments.atomic,
         force: arguments.force,
         work_id: arguments.work_id.clone(),

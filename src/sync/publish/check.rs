@@ -1,11 +1,12 @@
 //! The stage between plan and commit: checks the files that a plan adds or modifies, and withholds
-//! the projects that must not be published because of a finding.
+//! the projects that must not be published because of a finding. [`CheckScope`] can widen it to all
+//! files of the projects, or turn it off.
 //!
 //! A dry run is checked like any other run. The checked contents are those that are pushed: a file
 //! is read in the same way as for the push, and a file whose contents are not those of the scan
 //! fails its project.
 //! The results are remembered for the rest of the run, so that a retry, which plans again, reads no
-//! file twice. Without a change, nothing is read.
+//! file twice. Without a file to check, nothing is read.
 //!
 //! [`check`] works in this order, and another one is added at its place:
 //!
@@ -21,22 +22,23 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bstr::{BStr, BString, ByteSlice};
 use rayon::prelude::*;
 
+use super::checked_file::{CheckedFile, checked_files};
 use super::documents::Documents;
-use super::link_check::files_with_broken_links;
+use super::link_check::{checks_links, files_with_broken_links};
 use super::planned_codex::{CodexTrees, PlanInProgress};
 use super::scan::Scanned;
 use super::source_guards::GuardResults;
 use crate::checks::links::DocumentKind;
 use crate::checks::{
-    CheckSettings, ContentCheck, FileToCheck, Finding, FoldedPaths, Severity, check_file,
-    collision_finding, link_findings,
+    CheckScope, CheckSettings, ContentCheck, FileToCheck, Finding, FoldedPaths, Severity,
+    check_file, collision_finding, link_findings,
 };
 use crate::event::{Counter, Event, Stage};
 use crate::interrupt::Interrupted;
 use crate::object::{Mode, ObjectId};
 use crate::plan::{Decision, Listing, Op, Withheld};
 use crate::platform::{bytes_of, path_of};
-use crate::scan::{ScanError, SourceFile};
+use crate::scan::ScanError;
 use crate::sync::request::SyncRequest;
 use crate::sync::sources::SourceContents;
 
@@ -49,7 +51,7 @@ pub(super) struct CheckResults {
     files: HashMap<FileVersion, Vec<Finding>>,
     /// The parsed files, for the check of links.
     documents: Documents,
-    /// The findings of each project, by index, in its last plan with changes.
+    /// The findings of each project, by index, in the last plan in which it was checked.
     pub(super) projects: BTreeMap<usize, Vec<Finding>>,
 }
 
@@ -64,7 +66,17 @@ struct FileVersion {
     id: ObjectId,
 }
 
-/// Checks the files of a plan, and withholds projects by their findings. A project whose files can
+impl FileVersion {
+    fn of(one: &CheckedFile<'_>) -> Self {
+        Self {
+            project: one.project,
+            path: one.path.clone(),
+            id: one.file.id,
+        }
+    }
+}
+
+/// Checks the files of projects, and withholds projects by their findings. A project whose files can
 /// no longer be read is moved from `decisions`, which are by index, to those that failed. `listings`
 /// are the files of the projects in the codex, and `trees` is the rest of it.
 #[tracing::instrument(level = "debug", name = "check", skip_all)]
@@ -77,26 +89,23 @@ pub(super) fn check(
     trees: Option<&CodexTrees<'_>>,
 ) -> Result<(), Interrupted> {
     results.guards.guard(request, decisions);
-    if !request.checks {
+    if request.checks == CheckScope::Nothing {
         return Ok(());
     }
 
     let sources = SourceContents::new(&request.sources, &request.projects);
-    let failed = check_files(request, &sources, decisions, results)?;
+    let files = checked_files(request.checks, scanned, decisions);
+    let failed = check_files(request, &sources, &files, results)?;
     fail(scanned, decisions, failed);
-    for (index, decision) in &mut *decisions {
-        let Decision::Ready(plan) = decision else {
-            continue;
-        };
-        let found = plan.changes.iter().filter_map(|change| {
-            let file = change.op.file()?;
-            results.files.get(&version(*index, &change.path, file))
+    let files = checked_files(request.checks, scanned, decisions);
+    for (index, files) in &files {
+        let found = files.iter().flat_map(|one| {
+            let findings = results.files.get(&FileVersion::of(one));
+            one.findings(findings.cloned().unwrap_or_default())
         });
-        results
-            .projects
-            .insert(*index, found.flatten().cloned().collect());
+        results.projects.insert(*index, found.collect());
     }
-    check_paths(request, decisions, listings, results);
+    check_paths(request, &files, decisions, listings, results);
     for (index, decision) in &mut *decisions {
         if let Some(findings) = results.projects.get(index) {
             withhold(decision, findings);
@@ -118,54 +127,59 @@ pub(super) fn check(
         let mut is_any_withheld = !failed.is_empty();
         fail(scanned, decisions, failed);
         for (index, decision) in &mut *decisions {
-            if !matches!(decision, Decision::Ready(_)) {
+            if !checks_links(request.checks, decision) {
                 continue;
             }
             let findings = results.projects.entry(*index).or_default();
             findings.retain(|finding| finding.check != ContentCheck::Links);
             findings.extend(found.remove(index).unwrap_or_default());
-            findings.sort_by(|a, b| (&a.path, a.line, a.column).cmp(&(&b.path, b.line, b.column)));
             is_any_withheld |= withhold(decision, findings);
         }
         if !is_any_withheld {
-            return Ok(());
+            break;
         }
     }
+    for findings in results.projects.values_mut() {
+        findings.sort_by(|a, b| (&a.path, a.line, a.column).cmp(&(&b.path, b.line, b.column)));
+    }
+    Ok(())
 }
 
-/// Adds the findings about the paths of new files to those of their projects. Only the files of the
+/// Adds the findings about the paths of files to those of their projects. The path of a file that
+/// the plan modifies does not change, so it is only checked if all files are. Only the files of the
 /// planned projects in the codex are known.
 fn check_paths(
     request: &SyncRequest<'_>,
+    files: &BTreeMap<usize, Vec<CheckedFile<'_>>>,
     decisions: &BTreeMap<usize, Decision>,
     listings: &BTreeMap<usize, Listing>,
     results: &mut CheckResults,
 ) {
-    for (index, decision) in decisions {
-        let Decision::Ready(plan) = decision else {
-            continue;
-        };
-        let (index, project) = (*index, request.projects[*index]);
+    let has_new_path = |one: &&CheckedFile<'_>| {
+        request.checks == CheckScope::AllFiles || matches!(one.change, Some(Op::Added(_)))
+    };
+    for (index, files) in files {
+        let project = request.projects[*index];
+        let mut files = files.iter().filter(has_new_path).peekable();
         let is_enabled = project.checks.is_enabled(ContentCheck::CaseCollisions);
-        if !is_enabled || plan.counts().added == 0 {
+        if !is_enabled || files.peek().is_none() {
             continue;
         }
 
-        let after = plan.apply_to(&listings[&index]);
-        let files = after.entries.iter();
-        let files = files.filter(|(_, entry)| entry.mode != Mode::Directory);
-        let paths: Vec<_> = files
+        let after = decisions[index].plan().apply_to(&listings[index]);
+        let entries = after.entries.iter();
+        let entries = entries.filter(|(_, entry)| entry.mode != Mode::Directory);
+        let paths: Vec<_> = entries
             .map(|(path, _)| project.to.join(path.as_bstr()))
             .collect();
         let folded: FoldedPaths<'_> = paths.iter().map(|path| path.as_bstr()).collect();
-        for change in &plan.changes {
-            if let Op::Added(file) = &change.op {
-                let findings = with_path(request, index, &change.path, file, b"", |file| {
-                    collision_finding(file, &folded, &project.checks)
-                });
-                results.projects.entry(index).or_default().extend(findings);
-            }
-        }
+        let found = files.flat_map(|one| {
+            let findings = with_path(request, one, b"", |file| {
+                collision_finding(file, &folded, &project.checks)
+            });
+            one.path_findings(findings)
+        });
+        results.projects.entry(*index).or_default().extend(found);
     }
 }
 
@@ -196,7 +210,7 @@ fn withhold(decision: &mut Decision, findings: &[Finding]) -> bool {
 /// The findings of the check of links, and the projects whose files could not be read, by index.
 type LinkFindings = (BTreeMap<usize, Vec<Finding>>, BTreeMap<usize, ScanError>);
 
-/// Checks the links of the projects that are ready. Files with broken links are read again, for the
+/// Checks the links of the projects that are not withheld. Files with broken links are read again, for the
 /// positions of the links.
 fn check_links(
     plan: PlanInProgress<'_>,
@@ -209,11 +223,11 @@ fn check_links(
     let read: Vec<_> = files
         .par_iter()
         .map(|one| {
-            let version = version(one.project, one.path, one.file);
-            let findings = with_file(request, sources, &version, one.file, |file, settings| {
+            let findings = with_file(request, sources, &one.checked, |file, settings| {
                 link_findings(file, &one.broken, settings)
             });
-            (one.project, findings)
+            let findings = findings.map(|findings| one.checked.findings(findings));
+            (one.checked.project, findings)
         })
         .collect();
 
@@ -230,27 +244,20 @@ fn check_links(
     Ok((found, failed))
 }
 
-/// Checks the files of all projects that are ready, unless they were checked before. Returns the
-/// projects whose files could not be read, each with the error of the first one.
+/// Checks the contents of files that were not checked before. Returns the projects whose files could
+/// not be read, each with the error of the first one.
 fn check_files(
     request: &SyncRequest<'_>,
     sources: &SourceContents<'_>,
-    decisions: &BTreeMap<usize, Decision>,
+    files: &BTreeMap<usize, Vec<CheckedFile<'_>>>,
     results: &mut CheckResults,
 ) -> Result<BTreeMap<usize, ScanError>, Interrupted> {
-    let pending: Vec<_> = decisions
+    let pending: Vec<_> = files
         .iter()
-        .filter_map(|(index, decision)| match decision {
-            Decision::Ready(plan) => Some((*index, plan)),
-            _ => None,
-        })
-        .filter(|(index, _)| request.projects[*index].checks.read_files())
-        .flat_map(|(index, plan)| {
-            let files = plan.changes.iter();
-            files.filter_map(move |change| Some((index, &change.path, change.op.file()?)))
-        })
-        .filter(|(.., file)| file.mode != Mode::Link)
-        .map(|(index, path, file)| (version(index, path, file), file))
+        .filter(|(index, _)| request.projects[**index].checks.read_files())
+        .flat_map(|(_, files)| files)
+        .filter(|one| one.file.mode != Mode::Link)
+        .map(|one| (FileVersion::of(one), one))
         .filter(|(version, _)| !results.files.contains_key(version))
         .collect();
     if pending.is_empty() {
@@ -263,8 +270,8 @@ fn check_files(
     let documents = &results.documents;
     let checked: Vec<_> = pending
         .into_par_iter()
-        .map(|(version, file)| {
-            let result = with_file(request, sources, &version, file, |file, settings| {
+        .map(|(version, one)| {
+            let result = with_file(request, sources, one, |file, settings| {
                 parse(documents, version.id, file, settings);
                 check_file(file, settings)
             });
@@ -302,45 +309,33 @@ fn parse(documents: &Documents, id: ObjectId, file: FileToCheck<'_>, settings: &
 fn with_file(
     request: &SyncRequest<'_>,
     sources: &SourceContents<'_>,
-    version: &FileVersion,
-    file: &SourceFile,
+    one: &CheckedFile<'_>,
     check: impl FnOnce(FileToCheck<'_>, &CheckSettings) -> Vec<Finding>,
 ) -> Result<Vec<Finding>, ScanError> {
     request.interrupt.check()?;
-    let contents = sources.read(version.project, file)?;
-    let (index, path) = (version.project, &version.path);
-    let settings = &request.projects[index].checks;
+    let contents = sources.read(one.project, one.file)?;
+    let settings = &request.projects[one.project].checks;
     let check = |file: FileToCheck<'_>| check(file, settings);
-    Ok(with_path(request, index, path, file, &contents, check))
+    Ok(with_path(request, one, &contents, check))
 }
 
 /// Passes a file with these contents to `check`.
 fn with_path(
     request: &SyncRequest<'_>,
-    index: usize,
-    path: &BString,
-    file: &SourceFile,
+    one: &CheckedFile<'_>,
     contents: &[u8],
     check: impl FnOnce(FileToCheck<'_>) -> Vec<Finding>,
 ) -> Vec<Finding> {
-    let project = request.projects[index];
-    let path = project.to.join(path.as_bstr());
-    let on_disk = project.root.join(path_of(file.source.as_bstr()));
+    let project = request.projects[one.project];
+    let path = project.to.join(one.path.as_bstr());
+    let on_disk = project.root.join(path_of(one.file.source.as_bstr()));
     let in_workspace = on_disk.strip_prefix(&request.workspace.root);
     check(FileToCheck {
         path: path.as_bstr(),
-        source: file.source.as_bstr(),
+        source: one.file.source.as_bstr(),
         file: BStr::new(bytes_of(in_workspace.unwrap_or(&on_disk))),
         contents,
     })
-}
-
-fn version(project: usize, path: &BString, file: &SourceFile) -> FileVersion {
-    FileVersion {
-        project,
-        path: path.clone(),
-        id: file.id,
-    }
 }
 
 /// The reason to withhold a project with these findings, if there is one.

@@ -1,4 +1,4 @@
-//! The check of the links in the files that a plan adds or modifies.
+//! The check of links in the files that a run checks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -6,25 +6,30 @@ use std::sync::Arc;
 use bstr::{BString, ByteSlice};
 use rayon::prelude::*;
 
+use super::checked_file::{CheckedFile, checked_files};
 use super::planned_codex::{CodexTrees, PlanInProgress, PlannedCodex};
-use crate::checks::ContentCheck;
 use crate::checks::links::{BrokenLink, Document, DocumentKind, broken_links};
+use crate::checks::{CheckScope, ContentCheck};
 use crate::interrupt::Interrupted;
 use crate::plan::Decision;
-use crate::scan::SourceFile;
 
 /// A file with broken links.
 pub(super) struct FileWithBrokenLinks<'p> {
-    /// The index of the project.
-    pub(super) project: usize,
-    /// The path below the project's `to`.
-    pub(super) path: &'p BString,
-    pub(super) file: &'p SourceFile,
+    pub(super) checked: CheckedFile<'p>,
     pub(super) broken: Vec<BrokenLink>,
 }
 
-/// Checks the links in the files of a plan. `trees` is the rest of the codex; `None` if it was not
-/// fetched. Only projects that are ready and that check links are looked at.
+/// Whether the links of a project are checked, if it enables that. The new files of a project that is
+/// withheld are not in the codex, so links between them would be reported as broken.
+pub(super) fn checks_links(scope: CheckScope, decision: &Decision) -> bool {
+    match decision {
+        Decision::Ready(_) => true,
+        Decision::UpToDate(_) => scope == CheckScope::AllFiles,
+        Decision::Withheld(..) => false,
+    }
+}
+
+/// Checks the links in files. `trees` is the rest of the codex; `None` if it was not fetched.
 pub(super) fn files_with_broken_links<'p>(
     plan: PlanInProgress<'p>,
     trees: Option<&CodexTrees<'_>>,
@@ -43,9 +48,7 @@ pub(super) fn files_with_broken_links<'p>(
         .map(|one| {
             plan.request.interrupt.check()?;
             Ok(FileWithBrokenLinks {
-                project: one.project,
-                path: one.path,
-                file: one.file,
+                checked: one.checked,
                 broken: broken_links(one.codex_path.as_bstr(), &one.document, &codex),
             })
         })
@@ -53,39 +56,30 @@ pub(super) fn files_with_broken_links<'p>(
         .collect()
 }
 
-/// A file of a plan with links.
+/// A file with links.
 struct LinkingFile<'p> {
-    project: usize,
-    path: &'p BString,
+    checked: CheckedFile<'p>,
     /// The path in the codex.
     codex_path: BString,
-    file: &'p SourceFile,
     document: Arc<Document>,
 }
 
-/// The files of a plan with links.
+/// The files with links whose links are checked.
 fn linking_files(plan: PlanInProgress<'_>) -> Vec<LinkingFile<'_>> {
-    let ready = plan.decisions.iter().filter_map(|(index, decision)| {
+    let scope = plan.request.checks;
+    let files = checked_files(scope, plan.scanned, plan.decisions).into_iter();
+    let files = files.filter(|(index, _)| {
         let checks = &plan.request.projects[*index].checks;
-        match decision {
-            Decision::Ready(ready) if checks.is_enabled(ContentCheck::Links) => {
-                Some((*index, ready))
-            }
-            _ => None,
-        }
+        checks.is_enabled(ContentCheck::Links) && checks_links(scope, &plan.decisions[index])
     });
-    let changes = ready.flat_map(|(project, ready)| {
-        let changes = ready.changes.iter();
-        changes.filter_map(move |change| Some((project, &change.path, change.op.file()?)))
-    });
-    let linking = changes.filter_map(|(project, path, file)| {
+    let linking = files.flat_map(|(_, files)| files).filter_map(|checked| {
+        let CheckedFile { path, file, .. } = checked;
         let kind = DocumentKind::of(path.as_bstr())?;
         let document = plan.documents.parsed(file.id, kind)?;
+        let to = &plan.request.projects[checked.project].to;
         document.has_links().then(|| LinkingFile {
-            project,
-            path,
-            codex_path: plan.request.projects[project].to.join(path.as_bstr()),
-            file,
+            checked,
+            codex_path: to.join(path.as_bstr()),
             document,
         })
     });

@@ -20,6 +20,7 @@
 
 mod attempts;
 mod check;
+mod checked_file;
 mod commit;
 mod documents;
 mod drift;
@@ -198,6 +199,10 @@ fn land(
     run: &mut Run,
 ) -> Result<(), SyncError> {
     let mut committer = Committer::new(request);
+    if request.checks_all_links() && session.store.is_none() {
+        // Links can lead to any path of the codex.
+        session.fetch_to_push(request)?;
+    }
     loop {
         request.interrupt.check()?;
         run.plan(request, session)?;
