@@ -40,9 +40,6 @@ pub(crate) const OLDER_TOOLS: [&str; 11] = [
     "organizationSlug",
 ];
 
-/// Keys of later versions. They are rejected until they work, so that no user relies on them.
-const RESERVED: [&[&str]; 0] = [];
-
 /// The key that selects the branch of a run, which is the same for all projects.
 const ENVIRONMENTS: [&str; 2] = ["sync", "environments"];
 
@@ -70,7 +67,7 @@ pub(crate) fn is_left_alone<S: AsRef<str>>(path: &[S]) -> bool {
         .is_some_and(|first| OLDER_TOOLS.contains(&first.as_ref()))
 }
 
-/// Renames the older keys of a section and removes the ignored ones. Reports reserved keys.
+/// Renames the older keys of a section and removes the ignored ones.
 pub(crate) fn migrate_old_keys(tree: &mut Node, diagnostics: &mut Diagnostics) {
     for name in OLDER_TOOLS {
         tree.remove(&[name]);
@@ -86,7 +83,6 @@ pub(crate) fn migrate_old_keys(tree: &mut Node, diagnostics: &mut Diagnostics) {
         .collect();
     let of_projects = names.iter().map(|name| vec!["projects", name.as_str()]);
     for parent in std::iter::once(Vec::new()).chain(of_projects) {
-        reject_reserved(tree, &parent, &mut diagnostics.problems);
         check_environments(tree, &parent, diagnostics);
         rename(tree, &parent, &mut diagnostics.warnings);
     }
@@ -100,21 +96,6 @@ fn keep_tokens_of_remotes(tree: &mut Node) {
         if let Some(remote) = entry.node.as_map_mut() {
             remote.retain(|name, _| ["token", "host"].contains(&name.as_str()));
         }
-    }
-}
-
-/// Rejects the reserved keys below `parent`.
-fn reject_reserved(tree: &mut Node, parent: &[&str], problems: &mut Vec<Problem>) {
-    for key in RESERVED {
-        let path = [parent, key].concat();
-        let Some(at) = tree.key_at(&path).cloned() else {
-            continue;
-        };
-        tree.remove(&path);
-
-        let key = key_path(&path);
-        let problem = Problem::new(format!("`{key}` is reserved for a later version"));
-        problems.push(problem.key(key).at(&at).hint("remove it until then"));
     }
 }
 

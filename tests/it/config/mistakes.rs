@@ -160,7 +160,7 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
         true,
     ),
     (
-        "reserved keys",
+        "unknown value",
         "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  \
          sync:\n    on_drift: fail\n",
         true,
