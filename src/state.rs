@@ -144,10 +144,10 @@ impl State {
         }
         body.extend_from_slice(&(recorded.drifted.len() as u64).to_le_bytes());
         for (path, entry) in &recorded.drifted {
-            push_entry(&mut body, path, entry.unwrap_or(MISSING));
+            entry.unwrap_or(MISSING).push_to_record(path, &mut body);
         }
         for (path, entry) in &recorded.listing.entries {
-            push_entry(&mut body, path, *entry);
+            entry.push_to_record(path, &mut body);
         }
         record::write(&self.path(&project.to), HEAD, &body)
     }
@@ -199,12 +199,12 @@ fn read_record(path: &Path) -> Option<Recorded> {
     let base = some(ObjectId(reader.array()?));
     let mut drifted = BTreeMap::new();
     for _ in 0..reader.number()? {
-        let (path, entry) = read_entry(&mut reader)?;
+        let (path, entry) = Entry::read_from_record(&mut reader)?;
         drifted.insert(path, Some(entry).filter(|entry| *entry != MISSING));
     }
     let mut entries = Vec::new();
     while !reader.0.is_empty() {
-        entries.push(read_entry(&mut reader)?);
+        entries.push(Entry::read_from_record(&mut reader)?);
     }
     Some(Recorded {
         name,
@@ -219,17 +219,4 @@ fn read_record(path: &Path) -> Option<Recorded> {
         },
         drifted,
     })
-}
-
-fn push_entry(body: &mut Vec<u8>, path: &BString, entry: Entry) {
-    record::push_bytes(body, path);
-    record::push_bytes(body, entry.mode.octal());
-    body.extend_from_slice(&entry.id.0);
-}
-
-fn read_entry(reader: &mut RecordReader<'_>) -> Option<(BString, Entry)> {
-    let path = reader.bytes()?.into();
-    let mode = Mode::from_octal(reader.bytes()?)?;
-    let id = ObjectId(reader.array()?);
-    Some((path, Entry { mode, id }))
 }

@@ -10,7 +10,7 @@ use cap_std::fs::Dir;
 
 use super::error::with_file_name;
 use super::request::{CacheOwner, CacheRequest, Reason, RequestRecord, RequestResult};
-use crate::object::{Mode, ObjectId};
+use crate::object::ObjectId;
 use crate::plan::Entry;
 use crate::record::{self, RecordReader, push_bytes};
 use crate::scan::SourceFile;
@@ -218,7 +218,7 @@ impl Manifest {
         if let Some(body) = read_body(control, PENDING, PENDING_HEAD)? {
             let mut reader = RecordReader(&body);
             while !reader.0.is_empty() {
-                let entry = read_entry(&mut reader);
+                let entry = Entry::read_from_record(&mut reader);
                 let (path, entry) = entry.ok_or(LoadError::Damaged(PENDING))?;
                 let file = manifest.files.entry(path);
                 let file = file.or_insert_with(|| Cached::new(entry));
@@ -253,7 +253,7 @@ impl Manifest {
                 mode: file.mode,
                 id: file.id,
             };
-            push_entry(&mut body, &file.source, &entry);
+            entry.push_to_record(&file.source, &mut body);
         }
         record::write_in(control, Path::new(PENDING), PENDING_HEAD, &body)
     }
@@ -262,7 +262,7 @@ impl Manifest {
         let mut body = Vec::new();
         for (path, file) in &self.files {
             for entry in &file.pending_writes {
-                push_entry(&mut body, path, entry);
+                entry.push_to_record(path, &mut body);
             }
         }
         body
@@ -283,7 +283,7 @@ fn encode(manifest: &Manifest) -> Vec<u8> {
     }
 
     for (path, file) in &manifest.files {
-        push_entry(&mut body, path, &file.entry);
+        file.entry.push_to_record(path, &mut body);
         body.push(u8::from(file.stat.is_some()));
         if let Some(stat) = &file.stat {
             record::push_stat(&mut body, stat);
@@ -312,7 +312,7 @@ fn decode(body: &[u8]) -> Option<Manifest> {
 
     let mut files = Vec::new();
     while !reader.0.is_empty() {
-        let (path, entry) = read_entry(&mut reader)?;
+        let (path, entry) = Entry::read_from_record(&mut reader)?;
         let mut file = Cached::new(entry);
         if read_flag(&mut reader)? {
             file.stat = Some(reader.stat()?);
@@ -366,17 +366,4 @@ fn read_owner(reader: &mut RecordReader<'_>) -> Option<(CacheOwner, RequestRecor
 
 fn read_flag(reader: &mut RecordReader<'_>) -> Option<bool> {
     reader.array().map(|[flag]| flag == 1)
-}
-
-fn push_entry(body: &mut Vec<u8>, path: &BString, entry: &Entry) {
-    push_bytes(body, path);
-    push_bytes(body, entry.mode.octal());
-    body.extend_from_slice(&entry.id.0);
-}
-
-fn read_entry(reader: &mut RecordReader<'_>) -> Option<(BString, Entry)> {
-    let path = reader.bytes()?.into();
-    let mode = Mode::from_octal(reader.bytes()?)?;
-    let id = ObjectId(reader.array()?);
-    Some((path, Entry { mode, id }))
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use bstr::BString;
 
 use crate::object::{Mode, ObjectId};
+use crate::record::{self, RecordReader};
 
 /// The entries of the codex at and below a project's path in it (`to`).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,4 +26,21 @@ pub struct Entry {
     pub mode: Mode,
     /// The id of its object.
     pub id: ObjectId,
+}
+
+impl Entry {
+    /// Adds the entry at `path` to the body of a record.
+    pub(crate) fn push_to_record(self, path: &BString, body: &mut Vec<u8>) {
+        record::push_bytes(body, path);
+        record::push_bytes(body, self.mode.octal());
+        body.extend_from_slice(&self.id.0);
+    }
+
+    /// Reads the next entry of a record, and its path.
+    pub(crate) fn read_from_record(reader: &mut RecordReader<'_>) -> Option<(BString, Self)> {
+        let path = reader.bytes()?.into();
+        let mode = Mode::from_octal(reader.bytes()?)?;
+        let id = ObjectId(reader.array()?);
+        Some((path, Self { mode, id }))
+    }
 }
