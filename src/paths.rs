@@ -79,6 +79,24 @@ impl CodexPath {
     pub fn join(&self, path: &BStr) -> BString {
         bstr::join("/", [self.as_bstr(), path]).into()
     }
+
+    /// The path with a `/` at the end, in the form that is the same for paths which only some file
+    /// systems distinguish. A directory overlaps another one if one of these forms begins with the
+    /// other.
+    pub(crate) fn folded_directory(&self) -> BString {
+        let mut path = folded(self.as_bstr());
+        path.push(b'/');
+        path
+    }
+}
+
+/// The path of `below` in `directory`, which is empty for the root.
+pub(crate) fn join_below(directory: &BStr, below: &BStr) -> BString {
+    if directory.is_empty() {
+        below.to_owned()
+    } else {
+        bstr::join("/", [directory, below]).into()
+    }
 }
 
 impl fmt::Display for CodexPath {
@@ -199,7 +217,7 @@ pub fn resolved(path: &Path) -> PathBuf {
 }
 
 /// The maximum number of links in a chain, as in Linux.
-const MAX_LINKS: u32 = 40;
+pub(crate) const MAX_LINKS: u32 = 40;
 
 /// `base/path` with `.` and `..` removed from the text. The disk is not read, so the path need not
 /// exist, and `a/link/..` is `a`.

@@ -5,6 +5,7 @@ use cap_std::fs::Dir;
 
 use super::source_repository::{SourceCommit, SourceRepository};
 use crate::object::{Mode, ObjectId};
+use crate::paths::join_below;
 use crate::plan::{Op, ProjectPlan, UncommittedFiles};
 use crate::platform::{self, Look, bytes_of, path_of};
 use crate::scan::{CommittedLinks, Located, SourceFile, UnreadableObject};
@@ -105,11 +106,7 @@ impl CommitComparison<'_> {
     }
 
     fn path(&self, source: &BStr) -> BString {
-        if self.below.is_empty() {
-            source.to_owned()
-        } else {
-            bstr::join("/", [self.below, source]).into()
-        }
+        join_below(self.below, source)
     }
 }
 

@@ -22,7 +22,7 @@ use super::snapshot::{SkipReason, SourceFile};
 use crate::config::Symlinks;
 use crate::interrupt::Interrupt;
 use crate::object::{self, Kind, Mode, ObjectId};
-use crate::paths::resolved;
+use crate::paths::{join_below, resolved};
 use crate::platform::{FileKind, bytes_of, path_of};
 use crate::workspace::Project;
 
@@ -77,7 +77,7 @@ impl<'t> CommittedRoot<'t> {
     /// that leads to nothing does not count.
     pub(super) fn contains(&self, source: &BStr) -> Result<bool, ScanError> {
         let links = CommittedLinks::new(self.tree, self.below.as_bstr());
-        let path = joined(&self.below, &source.to_owned());
+        let path = join_below(self.below.as_bstr(), source);
         let located = links.locate(path.as_bstr());
         let located = located.map_err(|error| ScanError::Object {
             path: source.to_owned(),
@@ -242,8 +242,8 @@ impl TreeWalk<'_, '_> {
         directory: &PendingDirectory,
         entry: CommittedEntry,
     ) -> Result<(), ScanError> {
-        let source = joined(&directory.source, &entry.name);
-        let real = joined(&directory.place.real, &entry.name);
+        let source = join_below(directory.source.as_bstr(), entry.name.as_bstr());
+        let real = join_below(directory.place.real.as_bstr(), entry.name.as_bstr());
         let is_link = entry.mode == Mode::Link;
         let Some(target) = self.target(&source, real, &entry, &directory.place)? else {
             return Ok(());
@@ -363,13 +363,5 @@ impl Target {
             id,
             real,
         }
-    }
-}
-
-fn joined(directory: &BString, name: &BString) -> BString {
-    if directory.is_empty() {
-        name.clone()
-    } else {
-        bstr::join("/", [directory, name]).into()
     }
 }

@@ -11,10 +11,8 @@ use bstr::{BStr, BString, ByteSlice};
 use super::committed_tree::{CommittedEntry, CommittedTree, UnreadableObject};
 use super::links::Links;
 use crate::object::{Mode, ObjectId};
+use crate::paths::MAX_LINKS;
 use crate::platform::{bytes_of, path_of};
-
-/// The maximum number of symlinks on the way to a file, as in Linux.
-const MAX_LINKS: u32 = 40;
 
 /// The entries of a tree by name.
 type Directory = HashMap<BString, (Mode, ObjectId)>;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::request::SyncRequest;
 use crate::config::layers::derived;
 use crate::names::ProjectName;
-use crate::paths::{CodexPath, folded};
+use crate::paths::CodexPath;
 use crate::state::State;
 use crate::workspace::template;
 
@@ -133,12 +133,8 @@ fn overlap(one: &CodexPath, other: &CodexPath) -> bool {
 
 /// Whether `inner` is `outer` or a path below it, on some file system.
 fn is_within(inner: &CodexPath, outer: &CodexPath) -> bool {
-    let [inner, outer] = [inner, outer].map(|path| {
-        let mut path = folded(path.as_bstr());
-        path.push(b'/');
-        path
-    });
-    inner.starts_with(&outer)
+    let outer = outer.folded_directory();
+    inner.folded_directory().starts_with(&outer)
 }
 
 /// Whether one of the directories is below the other one.

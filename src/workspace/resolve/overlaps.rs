@@ -8,7 +8,7 @@ use bstr::BString;
 use super::findings::Findings;
 use crate::config::tree::key_path;
 use crate::config::{Configuration, Problem};
-use crate::paths::{folded, shown};
+use crate::paths::shown;
 use crate::workspace::project::Project;
 
 /// Reports directories of the codex that are the same for two projects, that contain each other, or
@@ -18,14 +18,9 @@ pub(super) fn check_destinations(
     projects: &[Project],
     findings: &mut Findings,
 ) {
-    let with_slash = |project: &Project| {
-        let mut path = folded(project.to.as_bstr());
-        path.push(b'/');
-        path
-    };
     let mut destinations: Vec<(BString, &Project)> = projects
         .iter()
-        .map(|project| (with_slash(project), project))
+        .map(|project| (project.to.folded_directory(), project))
         .collect();
     destinations.sort_by(|a, b| (&a.0, &a.1.name).cmp(&(&b.0, &b.1.name)));
 
