@@ -2,8 +2,8 @@
 //! of two such files, so a clone of the codex would lose the other.
 //!
 //! Two files of one project are an error of its scan, and two projects with such paths are an error
-//! of the configuration. So this check is about files of the codex that no pattern
-//! claims.
+//! of the configuration. So this check is about files of the codex that stay although the sources do
+//! not have them: no pattern claims them, or their source is skipped.
 
 use std::collections::HashMap;
 

@@ -41,16 +41,19 @@ impl CheckSettings {
         self.severity(check).is_some()
     }
 
-    /// Whether a check is enabled that reads the contents of files.
-    pub(crate) fn read_files(&self) -> bool {
-        let checks = [
-            ContentCheck::Secrets,
-            ContentCheck::ConflictMarkers,
-            ContentCheck::LfsPointers,
-            ContentCheck::LargeFiles,
-            ContentCheck::Links,
-        ];
-        checks.into_iter().any(|check| self.is_enabled(check))
+    /// Whether a check is enabled that needs the contents of files.
+    pub(crate) fn needs_contents(&self) -> bool {
+        let Self {
+            secrets,
+            conflict_markers,
+            lfs_pointers,
+            large_files,
+            links,
+            case_collisions: _,
+            allow: _,
+        } = self;
+        let modes = [secrets, conflict_markers, lfs_pointers, large_files, links];
+        modes.into_iter().any(|mode| *mode != CheckMode::Off)
     }
 
     /// The effect of a finding of the check; `None` if the check is off.

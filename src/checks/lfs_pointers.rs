@@ -7,12 +7,12 @@ use super::finding::{ContentCheck, Detection};
 
 /// The first line of every pointer.
 const VERSION: &[u8] = b"version https://git-lfs.github.com/spec/v1\n";
-/// The maximum length of a pointer, which the specification gives.
-const MAX_LENGTH: usize = 1024;
+/// A pointer has fewer bytes than this, by its specification.
+const LIMIT: usize = 1024;
 
 /// Detects a file that is a pointer.
 pub(super) fn detect(contents: &[u8]) -> Option<Detection> {
-    if contents.len() >= MAX_LENGTH || !contents.starts_with(VERSION) {
+    if contents.len() >= LIMIT || !contents.starts_with(VERSION) {
         return None;
     }
     let mut lines = contents.lines();

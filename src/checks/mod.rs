@@ -75,9 +75,9 @@ pub(crate) fn check_file(file: FileToCheck<'_>, settings: &CheckSettings) -> Vec
     findings(file, detections, settings)
 }
 
-/// Returns the finding for a new file whose path collides with another one of the codex. The
+/// Returns the findings for a new file whose path collides with another one of the codex. The
 /// contents are not used.
-pub(crate) fn collision_finding(
+pub(crate) fn collision_findings(
     file: FileToCheck<'_>,
     paths: &FoldedPaths<'_>,
     settings: &CheckSettings,

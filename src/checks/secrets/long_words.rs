@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// The minimum length of a long word. No secret is shorter.
+/// The minimum length of a long word. Shorter words are not searched for secrets.
 const MIN_LENGTH: usize = 20;
 
 /// The words of at least [`MIN_LENGTH`] bytes.

@@ -26,7 +26,7 @@ use long_words::long_words;
 use rule::{Anchor, SecretRule};
 use rules::RULES;
 
-/// The text before a long word in which keywords are looked for, in bytes.
+/// The length of the text before a long word in which keywords are searched, in bytes.
 const LEAD: usize = 80;
 /// The greatest length of a secret, in bytes.
 const MAX_LENGTH: usize = 12_000;

@@ -16,9 +16,9 @@ use super::rule::Proof;
 const MIN_ENTROPY: f64 = 2.9;
 /// The minimum entropy of a password in a URL.
 const MIN_PASSWORD_ENTROPY: f64 = 3.0;
-/// The distance of the two parts of an AWS key pair.
+/// The greatest distance of the two parts of an AWS key pair, in bytes.
 const PAIR_DISTANCE: usize = 300;
-/// The distance from the first line of a key to its text.
+/// The greatest distance from the first line of a key to its text, in bytes.
 const KEY_DISTANCE: usize = 120;
 
 /// Words of placeholders, in lower case.

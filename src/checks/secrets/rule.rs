@@ -12,7 +12,7 @@ pub(super) struct SecretRule {
     pub pattern: &'static str,
     /// The place of the pattern.
     pub anchor: Anchor,
-    /// The proof that a match is not a placeholder, besides its randomness.
+    /// What distinguishes a match from a placeholder.
     pub proof: Proof,
 }
 

@@ -1,6 +1,7 @@
 //! The table of formats. Each is the format that the service publishes: prefix, alphabet, length.
 //!
-//! Not in the table: passwords and keys without a form of their own, which look like other text; identifiers that are public; and keys of test environments such as Stripe's `sk_test_`.
+//! Not in the table: passwords and keys without a form of their own, which look like other text;
+//! identifiers that are public; and keys of test environments such as Stripe's `sk_test_`.
 
 use super::rule::Proof::{AwsPair, Checksum, KeyText, UrlPassword, WebToken};
 use super::rule::{SecretRule, inside, prefix, setting};

@@ -5,8 +5,9 @@
 //! A dry run is checked like any other run. The checked contents are those that are pushed: a file
 //! is read in the same way as for the push, and a file whose contents are not those of the scan
 //! fails its project.
-//! The results are remembered for the rest of the run, so that a retry, which plans again, reads no
-//! file twice. Without a file to check, nothing is read.
+//!
+//! The results are remembered for the rest of the run, so that a retry, which plans again, only
+//! reads files with broken links again. Without a file to check, nothing is read.
 //!
 //! [`check`] works in this order, and another one is added at its place:
 //!
@@ -31,7 +32,7 @@ use super::source_guards::GuardResults;
 use crate::checks::links::DocumentKind;
 use crate::checks::{
     CheckScope, CheckSettings, ContentCheck, FileToCheck, Finding, FoldedPaths, Severity,
-    check_file, collision_finding, link_findings,
+    check_file, collision_findings, link_findings,
 };
 use crate::event::{Counter, Event, Stage};
 use crate::interrupt::Interrupted;
@@ -96,7 +97,7 @@ pub(super) fn check(
     let sources = SourceContents::new(&request.sources, &request.projects);
     let files = checked_files(request.checks, scanned, decisions);
     let failed = check_files(request, &sources, &files, results)?;
-    fail(scanned, decisions, failed);
+    move_to_failed(scanned, decisions, failed);
     let files = checked_files(request.checks, scanned, decisions);
     for (index, files) in &files {
         let found = files.iter().flat_map(|one| {
@@ -125,7 +126,7 @@ pub(super) fn check(
         };
         let (mut found, failed) = check_links(plan, trees)?;
         let mut is_any_withheld = !failed.is_empty();
-        fail(scanned, decisions, failed);
+        move_to_failed(scanned, decisions, failed);
         for (index, decision) in &mut *decisions {
             if !checks_links(request.checks, decision) {
                 continue;
@@ -175,7 +176,7 @@ fn check_paths(
         let folded: FoldedPaths<'_> = paths.iter().map(|path| path.as_bstr()).collect();
         let found = files.flat_map(|one| {
             let findings = with_path(request, one, b"", |file| {
-                collision_finding(file, &folded, &project.checks)
+                collision_findings(file, &folded, &project.checks)
             });
             one.path_findings(findings)
         });
@@ -184,7 +185,7 @@ fn check_paths(
 }
 
 /// Moves projects whose files could not be read to those that failed.
-fn fail(
+fn move_to_failed(
     scanned: &mut Scanned,
     decisions: &mut BTreeMap<usize, Decision>,
     failed: BTreeMap<usize, ScanError>,
@@ -197,21 +198,21 @@ fn fail(
 
 /// Withholds a project with these findings, if there is a reason. Returns whether there is one.
 fn withhold(decision: &mut Decision, findings: &[Finding]) -> bool {
-    let Decision::Ready(plan) = decision else {
+    if !matches!(decision, Decision::Ready(_)) {
         return false;
-    };
+    }
     let Some(reason) = reason_to_withhold(findings) else {
         return false;
     };
-    *decision = Decision::Withheld(std::mem::take(plan), reason);
+    decision.withhold(reason);
     true
 }
 
 /// The findings of the check of links, and the projects whose files could not be read, by index.
 type LinkFindings = (BTreeMap<usize, Vec<Finding>>, BTreeMap<usize, ScanError>);
 
-/// Checks the links of the projects that are not withheld. Files with broken links are read again, for the
-/// positions of the links.
+/// Checks the links of the projects that are not withheld. Files with broken links are read again,
+/// for the positions of the links.
 fn check_links(
     plan: PlanInProgress<'_>,
     trees: Option<&CodexTrees<'_>>,
@@ -254,7 +255,7 @@ fn check_files(
 ) -> Result<BTreeMap<usize, ScanError>, Interrupted> {
     let pending: Vec<_> = files
         .iter()
-        .filter(|(index, _)| request.projects[**index].checks.read_files())
+        .filter(|(index, _)| request.projects[**index].checks.needs_contents())
         .flat_map(|(_, files)| files)
         .filter(|one| one.file.mode != Mode::Link)
         .map(|one| (FileVersion::of(one), one))
