@@ -38,7 +38,8 @@ pub struct ProjectPlan {
     pub changes: Vec<Change>,
     /// The number of claimed files that are the same on both sides or are kept.
     pub unchanged: u64,
-    /// The number of files below the project's `to` that no pattern claims.
+    /// The number of files below the project's `to` that no pattern claims; for `retire`, of those
+    /// that are kept.
     pub unmanaged: u64,
     /// The directories of the cache and of recorded state, below the project's root, that keep
     /// files of the codex from being deleted.
@@ -201,6 +202,13 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// Withholds the project for this reason, if its changes could be made.
+    pub(crate) fn withhold(&mut self, reason: Withheld) {
+        if let Self::Ready(plan) = self {
+            *self = Self::Withheld(std::mem::take(plan), reason);
+        }
+    }
+
     /// The plan.
     pub fn plan(&self) -> &ProjectPlan {
         match self {

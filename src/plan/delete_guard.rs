@@ -3,6 +3,9 @@
 use super::withheld::Withheld;
 use crate::workspace::Project;
 
+/// If a project has at least this number of claimed files, one of them must survive.
+const MIN_TO_SURVIVE: u64 = 5;
+
 /// The guard that a run uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -62,7 +65,7 @@ impl Deletions {
                 pruned,
                 claimed,
             })
-        } else if claimed >= 5 && deleted == claimed {
+        } else if claimed >= MIN_TO_SURVIVE && deleted == claimed {
             Some(Withheld::NoneSurvives { claimed })
         } else {
             None

@@ -239,8 +239,8 @@ fn add_drift(decision: &mut Decision, found: Vec<OthersChange>, on_drift: OnDrif
         Decision::UpToDate(plan) | Decision::Ready(plan) | Decision::Withheld(plan, _) => plan,
     };
     plan.drift = found;
-    if let (Decision::Ready(plan), OnDrift::Withhold) = (&mut *decision, on_drift) {
-        *decision = Decision::Withheld(std::mem::take(plan), Withheld::Drift { count });
+    if on_drift == OnDrift::Withhold {
+        decision.withhold(Withheld::Drift { count });
     }
 }
 

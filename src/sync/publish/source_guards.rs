@@ -46,7 +46,7 @@ impl GuardResults {
         for (index, result) in results {
             match (result, decisions.get_mut(&index)) {
                 (Guarded::Withheld(reason), Some(decision)) => {
-                    *decision = Decision::Withheld(decision.plan().clone(), reason);
+                    decision.withhold(reason);
                 }
                 (Guarded::Warned(message), _) if self.warned.insert(index) => {
                     self.warnings.insert(index, message);
