@@ -76,6 +76,15 @@ const AFTER_MERGE: Row = Row {
     ..NEW
 };
 
+/// The row of such a change, if the branch is deleted and created again: it was merged by a squash
+/// or a rebase, and kept.
+const AFTER_KEPT_SQUASH: Row = Row {
+    pushes: [2, 1],
+    reads: [2, 2, 3],
+    is_new: true,
+    ..AFTER_MERGE
+};
+
 const ROWS: &[Row] = &[
     Row {
         name: "first run",
@@ -170,10 +179,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "change",
-        pushes: [2, 1],
-        reads: [2, 2, 3],
-        is_new: true,
-        ..AFTER_MERGE
+        ..AFTER_KEPT_SQUASH
     },
     Row {
         name: "merge, deleted",
@@ -192,10 +198,7 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "change",
-        pushes: [2, 1],
-        reads: [2, 2, 3],
-        is_new: true,
-        ..AFTER_MERGE
+        ..AFTER_KEPT_SQUASH
     },
     Row {
         name: "squash, deleted",
