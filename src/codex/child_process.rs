@@ -198,8 +198,8 @@ pub(in crate::codex) struct Supervision<'s> {
     pub(in crate::codex) listen: &'s mut dyn FnMut(&str),
 }
 
-/// Runs `command`, which gets no messages, until it ends, or until it has written nothing for the
-/// time `limit`.
+/// Runs `command` with an empty standard input. It is stopped if it writes nothing for the time
+/// `limit`.
 pub(in crate::codex) fn run_with_limit(
     command: Command,
     interrupt: &Interrupt,

@@ -349,7 +349,7 @@ impl<'l> WorkspaceSettings<'l> {
         }
     }
 
-    /// Reports the keys that the member's file sets differently.
+    /// Reports the keys whose values in `section`, the member's file, differ from the workspace's.
     fn check_member(&self, section: &Node, problems: &mut Vec<Problem>) {
         for (key, expected, at) in &self.values {
             let Some(node) = section.get(key) else {

@@ -217,7 +217,8 @@ impl Api {
         })
     }
 
-    /// The error for a name that the server does not know. `what` is what the name is of.
+    /// The error for a name that the server does not know. `what` is the kind of thing that it names,
+    /// such as `label`.
     pub(super) fn no_such_name(&self, what: &'static str, name: &str) -> ForgeError {
         ForgeError::NoSuchName {
             place: self.place.clone(),

@@ -711,6 +711,11 @@ impl RemoteSession {
         }
     }
 
+    /// Whether all commits of the target are known to be in the branch of the codex.
+    pub(super) fn is_contained(&self, target: usize) -> bool {
+        self.partings.each.get(target) == Some(&Parting::Contained)
+    }
+
     /// Fetches the current tips of base and targets. The first fetch creates the clone. After an
     /// error, the branches and their tips are unchanged.
     pub(super) fn fetch(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {

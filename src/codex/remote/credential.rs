@@ -1,6 +1,6 @@
-//! Chooses the credential for a remote, and the token for the API of its forge. A token is only sent in a header, and only to the URL that
-//! it is for (see SECURITY.md). If the program has no token for a remote, git's credential helpers
-//! apply.
+//! Chooses the credential for a remote, and the token for the API of its forge. A token is only sent
+//! in a header, and only to the URL that it is for (see SECURITY.md). If the program has no token for
+//! a remote, git's credential helpers apply.
 
 use std::path::Path;
 

@@ -99,7 +99,7 @@ impl Attempts {
     }
 
     /// Forgets the last attempt, because it was not sent completely.
-    pub(super) fn withdraw(&mut self) {
+    pub(super) fn forget_last(&mut self) {
         self.count -= 1;
         self.pending.pop();
     }

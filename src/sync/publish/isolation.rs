@@ -114,8 +114,8 @@ pub(super) enum RejectionScope {
 }
 
 impl Isolation {
-    /// Selects the projects of the next push among all that change. None if they are all rejected
-    /// or if the search has ended.
+    /// Selects the projects of the next push among all that change. There are none if all of them are
+    /// rejected, or if the search has ended.
     pub(super) fn next_push(&self, changed: &BTreeSet<usize>) -> BTreeSet<usize> {
         let candidates: Vec<_> = self.candidates(changed).collect();
         if !self.is_searching() {
@@ -290,7 +290,7 @@ impl Isolation {
     }
 
     /// Clears the results. The server rejects every push, so no single project is the cause.
-    pub(super) fn withdraw(&mut self) {
+    pub(super) fn clear_rejections(&mut self) {
         self.rejected.clear();
     }
 
@@ -300,7 +300,7 @@ impl Isolation {
     }
 
     /// Takes the reason why the server rejects the project, if it does.
-    pub(super) fn take(&mut self, index: usize) -> Option<Rejection> {
+    pub(super) fn take_rejection(&mut self, index: usize) -> Option<Rejection> {
         self.rejected.remove(&index)
     }
 
@@ -470,7 +470,7 @@ mod tests {
             if pushed.is_empty() || isolation.is_about_everything() {
                 found.rejected = all
                     .into_iter()
-                    .filter(|index| isolation.take(*index).is_some())
+                    .filter(|index| isolation.take_rejection(*index).is_some())
                     .collect();
                 return found;
             }

@@ -131,7 +131,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Shows the warnings of the first plan.
+    /// Adds the warnings of the lane's first plan. Later plans have the same ones.
     fn warn_of_plan(
         &self,
         request: &SyncRequest<'_>,

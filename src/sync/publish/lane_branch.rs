@@ -16,7 +16,6 @@ use crate::names::ProjectName;
 use crate::object::ObjectId;
 use crate::outcome::{Proposal, ProposalState, SyncError};
 use crate::paths::escaped;
-use crate::sync::parting::Parting;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 use crate::workspace::PullRequestSettings;
@@ -89,7 +88,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         let Some(tip) = self.tip else {
             return Ok(None);
         };
-        if !self.is_pushed && self.is_contained() {
+        if !self.is_pushed && self.session.is_contained(self.index) {
             return Ok(None);
         }
         let found = self
@@ -119,7 +118,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
                 return Ok(None);
             }
             self.fetch_tip(tip)?;
-            if self.is_contained() {
+            if self.session.is_contained(self.index) {
                 return Ok(None);
             }
             let lane = &self.run.lanes[self.index];
@@ -131,12 +130,6 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         let closed = newest.filter(|one| one.state == PullRequestState::Closed);
         let earlier = closed.map(|one| one.url.clone());
         self.open(settings, tip, earlier)
-    }
-
-    /// Whether the codex is known to contain the branch.
-    fn is_contained(&self) -> bool {
-        let parting = self.session.partings.each.get(self.index);
-        parting == Some(&Parting::Contained)
     }
 
     /// The texts, from the differences between the sync branch and the branch of the codex.
@@ -171,7 +164,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         earlier: Option<String>,
     ) -> Result<Option<LaneProposal>, SyncError> {
         let text = self.text(tip)?;
-        if !self.is_pushed && (self.is_contained() || text.is_empty()) {
+        if !self.is_pushed && (self.session.is_contained(self.index) || text.is_empty()) {
             return Ok(None);
         }
         let (branch, base) = (

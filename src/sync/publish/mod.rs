@@ -555,7 +555,10 @@ fn finish(request: &SyncRequest<'_>, run: Run, result: Result<(), SyncError>) ->
             let history = CommitHistory {
                 landed: landed.remove(&index),
                 pending: pending.get(&index).copied(),
-                rejected: lane.isolation.take(index).or_else(|| rejection.clone()),
+                rejected: lane
+                    .isolation
+                    .take_rejection(index)
+                    .or_else(|| rejection.clone()),
             };
             let project = request.projects[index];
             let mut report = report(request, project, decision, history, state);

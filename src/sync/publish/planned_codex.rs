@@ -137,7 +137,7 @@ impl<'p> PlannedCodex<'p> {
         });
     }
 
-    /// Whether `path` is in no planned project and above none.
+    /// Whether `path` is in no planned project, and above none that has files.
     pub(super) fn is_outside(&self, path: &BStr) -> bool {
         self.project_of(path).is_none() && !self.is_above_a_project(path)
     }

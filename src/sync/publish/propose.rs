@@ -24,7 +24,6 @@ use crate::forge::pull_request::{PullRequest, PullRequestState};
 use crate::forge::pull_request_text::record_in;
 use crate::outcome::{Proposal, ProposalState, SyncError};
 use crate::paths::escaped;
-use crate::sync::parting::Parting;
 use crate::sync::remote_session::{Deletion, RemoteSession};
 use crate::sync::request::{SyncRequest, Task};
 
@@ -67,7 +66,7 @@ pub(super) fn read_pull_requests(
 fn must_read(session: &RemoteSession, run: &ProposalRun<'_>, index: usize) -> bool {
     let lane = &run.lanes[index];
     let is_done = matches!(lane.progress, LaneProgress::Done(_));
-    let has_commits = session.targets[index].tip.is_some() && !is_contained(session, index);
+    let has_commits = session.targets[index].tip.is_some() && !session.is_contained(index);
     let is_known = run.proposals.found.contains_key(&index)
         || run.proposals.results.contains_key(&index)
         || lane.attempts.is_any_verified();
@@ -128,7 +127,7 @@ fn is_old_after_merge(
     let is_merged = newest.is_some_and(|newest| {
         newest.state == PullRequestState::Merged && newest.head == target.tip && is_own(newest)
     });
-    if !is_merged || target.tip.is_none() || is_contained(session, index) {
+    if !is_merged || target.tip.is_none() || session.is_contained(index) {
         return Ok(false);
     }
     let lane = &run.lanes[index];
@@ -188,11 +187,6 @@ fn delete(
         run.lanes[index].progress = LaneProgress::Open(NextRound::Plan);
     }
     Ok(deletion)
-}
-
-/// Whether the codex is known to contain the branch of a lane.
-fn is_contained(session: &RemoteSession, index: usize) -> bool {
-    session.partings.each.get(index) == Some(&Parting::Contained)
 }
 
 fn warn_of_unreadable(request: &SyncRequest<'_>, run: &mut ProposalRun<'_>, error: &SyncError) {
@@ -361,7 +355,7 @@ fn found_for(
     let tip = session.targets[index].tip;
     let planned = run.lanes[index].planned.as_ref();
     let has_changes = planned.is_some_and(|planned| !planned.changed().is_empty());
-    if !has_changes && (tip.is_none() || is_contained(session, index)) {
+    if !has_changes && (tip.is_none() || session.is_contained(index)) {
         return Ok(None);
     }
     let found = run.proposals.of_lane(request, session, index)?;

@@ -82,7 +82,7 @@ impl Run {
         if next.is_empty() {
             for index in open {
                 let lane = &mut self.lanes[index];
-                if let Some(rejection) = self.isolation.take(index) {
+                if let Some(rejection) = self.isolation.take_rejection(index) {
                     let projects = lane.projects.iter().copied().collect();
                     lane.isolation
                         .reject(&projects, &rejection, BTreeMap::new());
@@ -146,7 +146,7 @@ impl Run {
         if let Some(most) = most_refs(&results).filter(|most| *most < lanes.len()) {
             // The server rejects the number of branches, not what they contain.
             self.max_refs = most;
-            self.withdraw(lanes);
+            self.forget_push(lanes);
             return Ok(());
         }
 
@@ -154,7 +154,7 @@ impl Run {
         let duration = started.elapsed();
         for (branch, outcome) in committed.branches.iter().zip(results) {
             if is_rejected_together && matches!(outcome, Ok(PushOutcome::Rejected(_))) {
-                self.withdraw(&[branch.target]);
+                self.forget_push(&[branch.target]);
                 continue;
             }
             let lane = &mut self.lanes[branch.target];
@@ -207,7 +207,7 @@ impl Run {
         };
 
         self.pushes -= 1;
-        self.withdraw(lanes);
+        self.forget_push(lanes);
         let failure = failure?;
         self.scanned.failed.insert(failure.project, failure.error);
         Ok(None)
@@ -244,10 +244,10 @@ impl Run {
     }
 
     /// Forgets the last push of these lanes, because it says nothing about any of them.
-    fn withdraw(&mut self, lanes: &[usize]) {
+    fn forget_push(&mut self, lanes: &[usize]) {
         for lane in lanes {
             let lane = &mut self.lanes[*lane];
-            lane.attempts.withdraw();
+            lane.attempts.forget_last();
             lane.progress = LaneProgress::Open(NextRound::Plan);
         }
     }

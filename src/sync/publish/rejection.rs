@@ -57,7 +57,7 @@ pub(super) fn isolate(
             projects: changed.len(),
         }),
         RejectionScope::EveryPush => {
-            isolation.withdraw();
+            isolation.clear_rejections();
             Err(rejected(request, session, committed, rejection))
         }
     }

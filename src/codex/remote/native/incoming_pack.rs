@@ -171,7 +171,8 @@ impl PackParts {
         parts
     }
 
-    /// Adds the trees and commits that this run created, up to `commit`: none for a fetched commit.
+    /// Adds to the pack the trees and commits that this run created, up to `commit`. If `commit` was
+    /// fetched, there are none.
     pub(super) fn add_new(&mut self, store: &Store, commit: ObjectId) {
         let written = store.written();
         let own = written.iter().rfind(|pack| pack.contains(commit));
