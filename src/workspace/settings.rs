@@ -96,8 +96,11 @@ pub struct Remote {
     pub create: bool,
     /// The implementation that exchanges objects with the remote.
     pub(crate) transport: TransportChoice,
-    /// Whether a token may be sent over plain http to other machines.
+    /// Whether the token or the password for `url` may be sent over plain http to other machines.
     pub(crate) allow_insecure: bool,
+    /// Whether any token may be sent over plain http to other machines, because the user or the run
+    /// allows it.
+    pub(crate) allow_insecure_by_user: bool,
     /// Time limits.
     pub(crate) timeout: Timeouts,
 }

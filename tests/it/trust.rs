@@ -565,6 +565,55 @@ fn workspace_cannot_allow_plain_http_for_the_token_of_the_user() {
 }
 
 #[test]
+fn workspace_cannot_allow_plain_http_for_the_password_in_the_url_of_the_user() {
+    let hosts = Hosts::new();
+    let url = "http://ada:SECRET@codex.invalid/acme/codex.git";
+    let remote = format!("codex: {{ remote: {{ url: '{url}' }} }}\n");
+    hosts.user(&remote);
+    hosts.workspace("  remote: { allow_insecure: true }\n");
+    hosts.is_kept(
+        &[],
+        4,
+        "a token would be sent to `http://ada:***@codex.invalid/acme/codex.git` over plain http",
+    );
+    // A token of the workspace beside it changes nothing: the password is sent instead.
+    hosts.workspace("  remote: { allow_insecure: true, token: own }\n");
+    hosts.is_kept(&[], 4, "over plain http");
+
+    // The run that gives the URL trusts the workspace, and so does a workspace that has its own.
+    let resolves = |variables: &[(&str, &str)]| {
+        hosts.is_kept(variables, 4, "could not resolve host `codex.invalid`");
+    };
+    resolves(&[("FRACTARY_CODEX_REMOTE__URL", url)]);
+    hosts.workspace(&format!(
+        "  remote: {{ url: '{url}', allow_insecure: true }}\n"
+    ));
+    resolves(&[]);
+    // The user can allow it, too.
+    hosts.user(&format!(
+        "codex: {{ remote: {{ url: '{url}', allow_insecure: true }} }}\n"
+    ));
+    hosts.workspace("");
+    resolves(&[]);
+}
+
+#[test]
+fn workspace_cannot_allow_plain_http_for_a_password_in_the_git_configuration_of_the_user() {
+    let hosts = Hosts::new();
+    let rewrite = format!(
+        "[url \"http://ada:{TOKEN}@codex.invalid/\"]\n\tinsteadOf = http://alias.invalid/\n"
+    );
+    hosts.sandbox.write("home/.gitconfig", rewrite);
+    let url = "http://alias.invalid/acme/codex.git";
+    let remote = format!("url: '{url}', token: own, allow_insecure: true");
+    hosts.workspace(&format!("  remote: {{ {remote} }}\n"));
+    hosts.is_kept(&[], 4, "codex.invalid/acme/codex.git` over plain http");
+
+    let allowed = ("FRACTARY_CODEX_REMOTE__ALLOW_INSECURE", "true");
+    hosts.is_kept(&[allowed], 4, "could not resolve host `codex.invalid`");
+}
+
+#[test]
 fn token_host_is_explained_and_an_invalid_one_is_an_error() {
     let hosts = Hosts::new();
     hosts.workspace("  remote: { url: OWN_URL, token_host: Git.Acme.com }\n");

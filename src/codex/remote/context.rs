@@ -27,7 +27,8 @@ pub(in crate::codex) struct RemoteContext {
 }
 
 impl RemoteContext {
-    /// The context for `remote`. An error if a token would be sent unencrypted.
+    /// Returns the context for `remote`, or an error if a token would be sent over plain http that
+    /// must not be.
     pub(in crate::codex) fn new(
         remote: &Remote,
         environment: &Environment,
@@ -59,7 +60,8 @@ impl RemoteContext {
     }
 
     /// Adds the user's git configuration, and replaces the URL by the one to which `settings`
-    /// rewrite it. A token for the codex's URL is kept only if the host is the same.
+    /// rewrite it. A token for the codex's URL is kept only if the host is the same. A workspace
+    /// cannot allow plain http for the token or the password that replaces it.
     pub(in crate::codex) fn configured(
         mut self,
         settings: Settings,
@@ -81,6 +83,7 @@ impl RemoteContext {
         if !keeps_credential {
             self.remote.token = None;
             self.remote.repository_token = None;
+            self.remote.allow_insecure = self.remote.allow_insecure_by_user;
             self.credential = credential::credential(&self.remote, &self.environment);
         }
         self.checked()?.allowed()

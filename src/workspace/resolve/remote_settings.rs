@@ -89,6 +89,7 @@ pub(super) fn remote(
         create: with_default(raw.create, "remote.create"),
         transport: with_default(raw.transport, "remote.transport"),
         allow_insecure: tokens::allow_insecure(configuration, &tokens, &url),
+        allow_insecure_by_user: tokens::allow_insecure_by_user(configuration),
         timeout: Timeouts {
             connect: with_default(timeout.connect, "remote.timeout.connect"),
             idle: with_default(timeout.idle, "remote.timeout.idle"),

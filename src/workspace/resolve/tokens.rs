@@ -22,7 +22,7 @@ pub(super) struct Tokens {
     pub(super) of_repository: Option<Secret>,
     /// Descriptions of tokens that are for another host.
     pub(super) unused: Vec<String>,
-    /// Whether one of the tokens comes from the user's own file.
+    /// Whether one of the tokens, or the password in the URL, comes from the user's own file.
     has_users: bool,
 }
 
@@ -64,7 +64,10 @@ pub(super) fn for_remote(
     url: &RemoteUrl,
     findings: &mut Findings,
 ) -> Tokens {
-    let mut tokens = Tokens::default();
+    let mut tokens = Tokens {
+        has_users: url.credentials().is_some() && is_users_own_url(configuration),
+        ..Tokens::default()
+    };
     add_remote_token(configuration, url, &mut tokens, findings);
     add_repository_token(configuration, url, &mut tokens);
     tokens
@@ -139,6 +142,12 @@ fn users_own_url(configuration: &Configuration) -> Option<RemoteUrl> {
         .into_iter()
         .find(|candidate| candidate.layer == LayerKind::User)?;
     RemoteUrl::parse(url.node.as_text()?, &url.node.at.source.base).ok()
+}
+
+/// Whether the value of `remote.url` that is in effect is the one in the user's own file.
+fn is_users_own_url(configuration: &Configuration) -> bool {
+    let origin = configuration.origin_of(&["remote", "url"]);
+    origin.is_some_and(|at| at.source.authority() == Authority::User)
 }
 
 fn token_without_host(key: &str, at: &Origin) -> Problem {
@@ -279,9 +288,10 @@ fn is_api_of_host(api: &RemoteUrl, url: &RemoteUrl) -> bool {
     api_host == host && !api.is_plain_http() && api.port().is_none_or(|port| port == 443)
 }
 
-/// Whether a token may be sent over plain http to the remote at `url`. A workspace can allow it for
-/// its own tokens and for those of the run, but not for those of the user, `GITHUB_TOKEN` and
-/// `GH_TOKEN`.
+/// Whether a token, or the password in `url`, may be sent over plain http to the remote at `url`.
+///
+/// A workspace can allow it for its own tokens and passwords, and for those of the run. It cannot
+/// allow it for those of the user's own file, nor for `GITHUB_TOKEN` and `GH_TOKEN`.
 pub(super) fn allow_insecure(
     configuration: &Configuration,
     tokens: &Tokens,
@@ -306,6 +316,11 @@ pub(super) fn allow_insecure_api(
         remote.allow_insecure && (remote.url.is_http() || remote.token.is_some())
     };
     allows_insecure(configuration, can_workspace_allow)
+}
+
+/// Whether the user or the run allows that any token is sent over plain http.
+pub(super) fn allow_insecure_by_user(configuration: &Configuration) -> bool {
+    allows_insecure(configuration, false)
 }
 
 /// Whether `remote.allow_insecure` is set by the user or the run, or by a workspace that can allow
