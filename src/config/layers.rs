@@ -42,8 +42,8 @@ impl fmt::Debug for Layer {
 pub(crate) struct Candidate<'l> {
     pub(crate) layer: LayerKind,
     pub(crate) node: &'l Node,
-    /// Whether the value is given for one project. `false` is a value for all projects, under
-    /// `sync`, or a key that no project has.
+    /// For `projects.NAME.sync` and the keys below it: whether the value is given there, for this project
+    /// alone, and not below `sync`, for all projects. `false` for all other keys.
     pub(crate) is_of_project: bool,
 }
 
@@ -161,22 +161,29 @@ impl Layers {
             .unwrap_or_default()
     }
 
-    /// Merges all layers.
+    /// Merges all layers, in the order of [`Self::candidates`].
     pub(crate) fn merged(&self) -> Figment {
-        merged(self.0.iter().map(|layer| &layer.tree), &[])
+        self.merged_at::<&str>(&[], &[])
+    }
+
+    /// Merges the maps that the layers give to the key at `path`, in the order of
+    /// [`Self::candidates`]. The result has them at the key `below`.
+    fn merged_at<S: AsRef<str>>(&self, path: &[S], below: &[&str]) -> Figment {
+        let candidates = self.candidates(path).into_iter().rev();
+        merged(candidates.map(|candidate| candidate.node), below)
     }
 
     /// The settings below `sync` that are in effect for the project `name`; `None` if no layer
-    /// gives any for this project.
+    /// gives any for this project alone.
     pub(crate) fn project_sync(&self, name: &str) -> Option<RawSync> {
         let candidates = self.candidates(&["projects", name, "sync"]);
         if candidates.iter().all(|candidate| !candidate.is_of_project) {
             return None;
         }
-        let nodes = candidates.iter().rev().map(|candidate| candidate.node);
         // This fails only if two layers cannot be merged, which was reported for the section as a
         // whole.
-        merged(nodes, &["sync"]).extract().ok()
+        let merged = self.merged_at(&["projects", name, "sync"], &["sync"]);
+        merged.extract().ok()
     }
 }
 
