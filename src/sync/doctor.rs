@@ -510,7 +510,7 @@ fn push_permission(request: &SyncRequest<'_>, session: &RemoteSession) -> Verdic
             message: format!("would be rejected: {}", rejection.reason),
             hint: "run the check again".to_owned(),
         },
-        Ok(Err(error) | Ok(PushReply::Lost(error))) if denies_access(error.kind) => {
+        Ok(Err(error) | Ok(PushReply::Lost(error))) if denies_writing(error.kind) => {
             Verdict::NotWritable(error)
         }
         Ok(Err(error) | Ok(PushReply::Lost(error))) => Verdict::Failed(error.into()),
@@ -568,10 +568,10 @@ fn pull_request_permission(request: &SyncRequest<'_>) -> Verdict {
     Verdict::Ok(format!("the token of the API may write to {name}"))
 }
 
-/// True if the server denied write access to a client that can read; false if the server is merely
-/// unavailable. ssh gives no code, so `SshKeyRefused` and `Other` count as denial.
-fn denies_access(kind: RemoteErrorKind) -> bool {
-    kind.is_refusal()
+/// Whether a failed push means that the server does not let this client write. `false` if the server
+/// may only be unavailable. Over ssh there is no status, so `SshKeyRefused` and `Other` mean it, too.
+fn denies_writing(kind: RemoteErrorKind) -> bool {
+    kind.denies_access()
         || matches!(
             kind,
             RemoteErrorKind::SshKeyRefused | RemoteErrorKind::Other

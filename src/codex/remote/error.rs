@@ -92,7 +92,8 @@ pub enum RemoteErrorKind {
     DubiousOwnership,
     /// The server reported an internal error (5xx), or closed the connection early.
     ServerFailure,
-    /// The server rejected the request itself (400, 405, 411).
+    /// The server rejected the request, with a status 4xx that has no kind of its own (such as 400,
+    /// 405 or 411).
     RequestRefused,
     /// No transport is available: `git` is missing or too old.
     NoTransport,
@@ -128,9 +129,9 @@ impl RemoteErrorKind {
         matches!(self, Self::ServerFailure | Self::RateLimited)
     }
 
-    /// Whether this error is the server's own response. Then a push has not changed anything, even
-    /// if all of it was sent.
-    pub fn is_refusal(self) -> bool {
+    /// Whether the server does not give this client access to the repository at this URL. It
+    /// responds so before it reads a push.
+    pub fn denies_access(self) -> bool {
         matches!(
             self,
             Self::NoCredentials
@@ -141,10 +142,10 @@ impl RemoteErrorKind {
         )
     }
 
-    /// Whether a push with this error cannot be accepted later: the server responded without
-    /// reading the request.
+    /// Whether the server responded without reading the request. A push with this error has not
+    /// landed and cannot land later, even if all of it was sent.
     pub fn precludes_landing(self) -> bool {
-        self.is_refusal() || matches!(self, Self::RequestRefused | Self::RateLimited)
+        self.denies_access() || matches!(self, Self::RequestRefused | Self::RateLimited)
     }
 
     /// The stable identifier of the kind, for programs.

@@ -41,16 +41,17 @@ pub(crate) struct Branches<'b> {
 /// The result of a push for one branch.
 #[derive(Debug, Clone)]
 pub(crate) enum PushReply {
-    /// The server accepted it.
+    /// The server accepted the push.
     Accepted {
         /// The ref that the server updated, if it is not the branch: the push became a review.
         instead: Option<String>,
         /// The server's messages, one string per line.
         words: Vec<String>,
     },
-    /// The server rejected it, or git did before sending it. Nothing landed.
+    /// The server rejected the push, or git did before sending it. Nothing landed.
     Rejected(Rejection),
-    /// All of it was sent, and no verdict arrived: the server may still process it.
+    /// All of the push was sent, and no verdict arrived: the server may still process it. Only
+    /// [`PushReply::without_verdict`] makes this reply.
     Lost(RemoteError),
 }
 
@@ -69,6 +70,16 @@ impl PushReply {
             reason: "fetch first".to_owned(),
             words: Vec::new(),
         })
+    }
+
+    /// The result of a push that failed with `error` before the server gave a verdict. An error if
+    /// nothing can have landed: the push was not sent completely, or the server did not read it.
+    pub(super) fn without_verdict(error: RemoteError, is_sent: bool) -> Result<Self, RemoteError> {
+        if is_sent && !error.kind.precludes_landing() {
+            Ok(Self::Lost(error))
+        } else {
+            Err(error)
+        }
     }
 
     /// A rejection by the server, which gave `why`.

@@ -202,7 +202,7 @@ impl Run {
         let pushed: Vec<_> = lanes.iter().map(|lane| self.lanes[*lane].push()).collect();
         let failure = match push(session, request, committed, &pushed) {
             Ok(PushResults::Judged(results)) => return Ok(Some(results)),
-            Ok(PushResults::Incomplete(failure)) => Ok(failure),
+            Ok(PushResults::SourceChanged(failure)) => Ok(failure),
             Err(error) => Err(error),
         };
 

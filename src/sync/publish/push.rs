@@ -1,8 +1,10 @@
 //! Pushes once, to one branch or several, and finds out what happened to each.
 //!
-//! The reply to the push does not decide: each branch is queried again. If it contains commits of
-//! the run, they are verified. If it has another tip, it has moved. If it has the same tip, a
-//! rejection is final, unless another push held the lock of the branch or the transport failed.
+//! The reply to the push does not decide: each branch is queried again. If the branch contains
+//! commits of the run, they are verified. If it has another tip, it has moved. If it has the same
+//! tip, the same push is tried again after a temporary failure: the transport failed, another push
+//! held the lock of the branch, or the server that took the push saw another tip. Any other
+//! rejection is final. The table at [`judge`] has all cases.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -23,7 +25,7 @@ use crate::sync::request::SyncRequest;
 const REPLICA_LAG: Duration = Duration::from_secs(3);
 
 /// The reason why a push is unverified if the server sends only a part of the branch's history.
-const INCOMPLETE: &str =
+const PARTIAL_HISTORY: &str =
     "the server shows only a part of the branch's history, which does not contain the commits";
 
 /// The push of a lane's commits.
@@ -41,8 +43,9 @@ pub(super) enum PushResults {
     /// One result per lane, in the same order. After an error it is certain that no commit of this
     /// attempt is in the branch.
     Judged(Vec<Result<PushOutcome, SyncError>>),
-    /// Files changed while they were sent. Nothing landed: plan again without their project.
-    Incomplete(SourceFailure),
+    /// Files of a project changed while they were sent. Nothing landed: plan again without the
+    /// project.
+    SourceChanged(SourceFailure),
 }
 
 /// The result of one push to one branch.
@@ -127,8 +130,8 @@ enum BranchState {
     Rewritten,
     /// It does not exist.
     Missing,
-    /// The server sends only a part of its history, which does not contain the commits.
-    Incomplete,
+    /// The server sends only a part of the branch's history, which does not contain the commits.
+    PartialHistory,
 }
 
 /// Pushes the commits of several lanes at once, and finds out whether they landed.
@@ -153,7 +156,7 @@ pub(super) fn push(
     let replies = match sent {
         Ok(Ok(replies)) => replies.into_iter().map(Ok).collect(),
         Ok(Err(error)) => vec![Err(error); lanes.len()],
-        Err(ContentsFailure::Source(failure)) => return Ok(PushResults::Incomplete(failure)),
+        Err(ContentsFailure::Source(failure)) => return Ok(PushResults::SourceChanged(failure)),
         Err(ContentsFailure::Store(error)) => return Err(store.unwritable(error).into()),
     };
 
@@ -244,7 +247,7 @@ fn state_of(
         Some(tip) if Some(tip) == target.tip => BranchState::Unmoved,
         Some(_) => match session.search_branch(lane.target, heads, boundary) {
             Ok(search) if !search.found.is_empty() => BranchState::Contains(search.found),
-            Ok(search) if !search.is_complete => BranchState::Incomplete,
+            Ok(search) if !search.is_complete => BranchState::PartialHistory,
             Ok(search) if search.has_boundary || boundary.is_none() => BranchState::Advanced,
             Ok(_) => BranchState::Rewritten,
             Err(error) if error.kind == RemoteErrorKind::BranchMissing => BranchState::Missing,
@@ -258,14 +261,22 @@ fn state_of(
 /// | branch | accepted | rejected | lost, or not sent completely |
 /// |---|---|---|---|
 /// | contains a head | verified | verified | verified |
-/// | unmoved | error: not in branch | rejected, or retryable if the branch was locked | retryable if transient, unknown if sent, otherwise the error |
+/// | unmoved | error: not in branch | rejected, or retryable if locked or outdated | retryable if transient, else unknown if sent, else the error |
 /// | advanced | error: not in branch | moved | moved |
 /// | rewritten | error: removed | moved | moved |
-/// | incomplete | unknown | moved | moved |
+/// | partial history | unknown | moved | moved |
 /// | missing | error: removed | error: branch gone | error: branch gone |
 ///
-/// A push that is too large is rejected in any case, and a branch that the server hides only seems
-/// to be missing.
+/// The exceptions:
+///
+/// - Accepted, but for a ref other than the branch (`instead`): the error is "not in branch", also
+///   if the branch was rewritten or is missing.
+/// - Rejected as too large: rejected, also if the branch has moved.
+/// - Rejected because the server hides the branch: rejected, because the branch only seems to be
+///   missing.
+/// - The server did not read the request, and would not read it next time
+///   ([`RemoteErrorKind::precludes_landing`]): the error, also if the branch has moved.
+/// - A branch that is missing, and that this run has never seen, has moved.
 fn judge(
     session: &RemoteSession,
     request: &SyncRequest<'_>,
@@ -312,7 +323,8 @@ fn after_rejection(rejection: Rejection, has_moved: bool) -> PushOutcome {
     }
 }
 
-/// The result if the transport failed. `is_sent` is whether the push was sent completely before.
+/// The result if the transport failed. `is_sent` is whether the push was sent completely before, so
+/// that it can still land.
 fn after_failure(
     session: &RemoteSession,
     target: &PushTarget,
@@ -321,20 +333,19 @@ fn after_failure(
     has_moved: bool,
 ) -> Result<PushOutcome, SyncError> {
     let is_transient = error.kind.is_transient();
-    let can_land = is_sent && !error.kind.precludes_landing();
     if error.kind.precludes_landing() && !is_transient {
         return Err(error.into());
     }
 
     let setback = |error| Setback::Transport {
         error,
-        sent: can_land,
+        sent: is_sent,
     };
     if has_moved {
         Ok(PushOutcome::BranchMoved(setback(error)))
     } else if is_transient {
         Ok(PushOutcome::RetryableFailure(setback(error)))
-    } else if can_land {
+    } else if is_sent {
         Ok(PushOutcome::Unknown(no_verdict(session, target, error)))
     } else {
         Err(error.into())
@@ -356,8 +367,8 @@ fn accepted_but_missing(
         unreachable!("the last head is the one that was pushed");
     };
     match state {
-        BranchState::Incomplete => {
-            let detail = std::iter::once(INCOMPLETE.to_owned()).chain(marked(&words));
+        BranchState::PartialHistory => {
+            let detail = std::iter::once(PARTIAL_HISTORY.to_owned()).chain(marked(&words));
             let source = RemoteError::new(
                 RemoteErrorKind::Other,
                 &request.workspace.remote.url,
@@ -411,7 +422,6 @@ fn unverified(
             query_error.detail.extend(marked(&rejection.words));
             return Err(query_error.into());
         }
-        Ok(PushReply::Lost(error)) if error.kind.precludes_landing() => return Err(error.into()),
         // The push was not sent completely.
         Err(error) => return Err(error.into()),
         Ok(PushReply::Accepted { words, .. }) => words,

@@ -720,14 +720,18 @@ impl GitProcess {
         // Not interrupted: after the push was sent, its result must be awaited and reported.
         let finished = match self.run(command, OnSignal::GoOn, time_limit, listen) {
             Ok(finished) => finished,
-            Err(error) if sent.get() => return Ok(vec![PushReply::Lost(error); updates.len()]),
-            Err(error) => return Err(error),
+            Err(error) => {
+                let reply = PushReply::without_verdict(error, sent.get())?;
+                return Ok(vec![reply; updates.len()]);
+            }
         };
         match self.replies(&finished, updates)? {
             Some(replies) => Ok(replies),
             None => {
-                let lost = self.lost(&finished, sent.get())?;
-                Ok(vec![PushReply::Lost(lost); updates.len()])
+                let is_sent = sent.get();
+                let error = self.failed_push(&finished, is_sent);
+                let reply = PushReply::without_verdict(error, is_sent)?;
+                Ok(vec![reply; updates.len()])
             }
         }
     }
@@ -798,24 +802,16 @@ impl GitProcess {
         Ok(Some(replies?))
     }
 
-    /// The failure of a push without a result of the server. An error if nothing can have landed:
-    /// the push was not sent completely, or the server rejected the request.
-    fn lost(&self, finished: &Finished, is_sent: bool) -> Result<RemoteError, RemoteError> {
+    /// The error of a push without a result of the server.
+    fn failed_push(&self, finished: &Finished, is_sent: bool) -> RemoteError {
         let mut error = self.failure(finished);
-        if !is_sent {
-            return Err(error);
-        }
         // Only an HTTP status proves that the server rejected the request. Any other message can
         // be output of a shell or a credential helper, and the connection may have been lost.
         let has_status = status_of_push(&finished.stderr).is_some();
-        if !has_status && error.kind != RemoteErrorKind::TimedOut {
+        if is_sent && !has_status && error.kind != RemoteErrorKind::TimedOut {
             error.kind = RemoteErrorKind::ServerFailure;
         }
-        if error.kind.precludes_landing() {
-            Err(error)
-        } else {
-            Ok(error)
-        }
+        error
     }
 
     fn progress(&self, stage: Stage, label: &str, line: &str) {

@@ -21,7 +21,7 @@ pub(super) enum Failure {
     },
     /// A response that does not consist of git's packet lines.
     #[error("the response does not consist of git's packet lines")]
-    NotGit,
+    NotPacketLines,
     /// The server read the request and rejected it (status 409, 413 or 422).
     #[error("rejected with status {status}")]
     Rejected { status: u16, detail: Vec<String> },
@@ -63,11 +63,11 @@ impl Failure {
         Self::new(RemoteErrorKind::ServerFailure, detail)
     }
 
-    /// The same failure for the first response: if that is not git's, the URL is not that of a
-    /// repository.
+    /// The same failure for the first response of a server. If that does not consist of packet lines,
+    /// there is no repository at the URL.
     pub(super) fn of_first_response(self) -> Self {
         match self {
-            Self::NotGit => Self::new(RemoteErrorKind::NotGit, NOT_GIT),
+            Self::NotPacketLines => Self::new(RemoteErrorKind::NotGit, NOT_GIT),
             other => other,
         }
     }
@@ -90,11 +90,11 @@ impl Failure {
             .any(|sign| text.contains(sign))
     }
 
-    /// The kind; `None` if the failure is handled by this program.
+    /// The kind of the error; `None` if this program reacts to the failure instead of reporting it.
     pub(super) fn kind(&self) -> Option<RemoteErrorKind> {
         match self {
             Self::Remote { kind, .. } => Some(*kind),
-            Self::NotGit => Some(RemoteErrorKind::ServerFailure),
+            Self::NotPacketLines => Some(RemoteErrorKind::ServerFailure),
             Self::Rejected { .. } | Self::LengthRequired => Some(RemoteErrorKind::RequestRefused),
             Self::Complete(error) => Some(error.kind),
             Self::NeedsGit(_) | Self::ContradictsNotes(_) => None,

@@ -257,32 +257,24 @@ fn carrier(
 
 /// The error for a failure, with secrets masked.
 fn error(context: &RemoteContext, failure: Failure) -> RemoteError {
-    let (kind, detail, wait) = match failure {
+    let kind = failure.kind().unwrap_or(RemoteErrorKind::Other);
+    let (detail, retry_after) = match failure {
+        Failure::Complete(error) => return *error,
         Failure::Remote {
-            kind,
             detail,
             retry_after,
-        } => (kind, detail, retry_after),
-        Failure::Rejected { detail, .. } => (RemoteErrorKind::RequestRefused, detail, None),
-        Failure::Complete(error) => return *error,
-        Failure::LengthRequired => {
-            let detail = vec![failure.to_string()];
-            (RemoteErrorKind::RequestRefused, detail, None)
-        }
-        Failure::NotGit => {
-            let detail = vec![failure.to_string()];
-            (RemoteErrorKind::ServerFailure, detail, None)
-        }
-        Failure::NeedsGit(reason) | Failure::ContradictsNotes(reason) => {
-            (RemoteErrorKind::Other, vec![reason], None)
-        }
+            ..
+        } => (detail, retry_after),
+        Failure::Rejected { detail, .. } => (detail, None),
+        Failure::NeedsGit(reason) | Failure::ContradictsNotes(reason) => (vec![reason], None),
+        Failure::LengthRequired | Failure::NotPacketLines => (vec![failure.to_string()], None),
     };
     let detail = context.redacted(&detail);
     let (own, words): (Vec<_>, Vec<_>) = detail.into_iter().partition(|line| !is_of_server(line));
     let own = own.iter().map(|line| escaped(line.as_bytes()).to_string());
     let detail = own.chain(marked(&server_words(&words))).collect();
     let mut error = context.error(kind, detail);
-    error.advice.retry_after = wait;
+    error.advice.retry_after = retry_after;
     error.advice.command = ssh::host_key_command(kind, context);
     error
 }
@@ -450,8 +442,7 @@ impl Native {
         server_words(&self.context.redacted(&marked.collect::<Vec<_>>()))
     }
 
-    /// The result of a push without a report of the server. A push that was sent completely may
-    /// have landed, unless the server responded that it did not read it.
+    /// The result of a push without a report of the server.
     fn failed_push(&self, failed: PushFailure) -> Result<PushReply, Failure> {
         let PushFailure {
             mut failure,
@@ -469,7 +460,7 @@ impl Native {
                 detail.extend(messages.iter().map(|line| mark(line)));
             }
             Failure::Complete(_)
-            | Failure::NotGit
+            | Failure::NotPacketLines
             | Failure::ContradictsNotes(_)
             | Failure::LengthRequired => {}
         }
@@ -477,11 +468,6 @@ impl Native {
         if let Some(rejection) = rejection::aborted_by_hook(&error.detail) {
             return Ok(PushReply::Rejected(rejection));
         }
-        let may_land = is_sent && !error.kind.precludes_landing();
-        if may_land {
-            Ok(PushReply::Lost(error))
-        } else {
-            Err(error.into())
-        }
+        Ok(PushReply::without_verdict(error, is_sent)?)
     }
 }

@@ -47,7 +47,7 @@ impl<R: Read> Packets<R> {
             .lines
             .read_line()
             .unwrap_or_else(|| Err(io::Error::from(io::ErrorKind::UnexpectedEof)))?;
-        let line = line.map_err(|_| Failure::NotGit)?;
+        let line = line.map_err(|_| Failure::NotPacketLines)?;
         if let Some(error) = line.check_error() {
             return Err(server_error(error.0));
         }
