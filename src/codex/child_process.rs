@@ -1,5 +1,6 @@
-//! Runs `git` as a child process with time limits, without prompts, and without the variables that
-//! would redirect it.
+//! Runs other programs with time limits: `git`, the programs that git would start (`ssh`, a shell),
+//! and those that sign. They cannot prompt, and get none of the variables that would direct git to
+//! another repository.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -135,8 +136,8 @@ pub(in crate::codex) enum Watch {
 pub(in crate::codex) enum RunError {
     /// The program could not be started, or its exit status could not be read.
     Start(io::Error),
-    /// There was no progress within this time limit.
-    Silent(Duration),
+    /// The child was ended, because it made no progress ([`Watch`]) for this time.
+    NoProgress(Duration),
     /// A signal ended it.
     Interrupted(Interrupted),
 }
@@ -156,8 +157,9 @@ pub(in crate::codex) fn sealed(program: &str) -> Command {
     command
 }
 
-/// A command for git or a program that git starts: no terminal, no prompt, English messages.
-pub(in crate::codex) fn git(program: &str, environment: &Environment) -> Command {
+/// A command for git, or for a program that git would start, such as ssh: no terminal, no prompt,
+/// English messages.
+pub(in crate::codex) fn for_git(program: &str, environment: &Environment) -> Command {
     let mut command = sealed(program);
     for name in TRACES {
         let to_file = environment
@@ -282,7 +284,7 @@ fn exchange(child: &mut Child, supervision: &mut Supervision<'_>) -> Result<Coll
                     moved = Instant::now();
                 }
                 if moved.elapsed() > limit {
-                    return Err(RunError::Silent(limit));
+                    return Err(RunError::NoProgress(limit));
                 }
             }
         }

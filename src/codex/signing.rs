@@ -179,7 +179,7 @@ pub enum SigningError {
         detail: Vec<String>,
     },
     /// The program printed nothing for too long and was ended.
-    #[error("`{}` did not finish within {} seconds", escaped(program.as_bytes()), limit.as_secs())]
+    #[error("`{}` did not respond within {} seconds", escaped(program.as_bytes()), limit.as_secs())]
     TimedOut {
         /// The program.
         program: String,
@@ -458,7 +458,7 @@ impl Signer {
                 program,
                 source,
             },
-            RunError::Silent(limit) => SigningError::TimedOut { program, limit },
+            RunError::NoProgress(limit) => SigningError::TimedOut { program, limit },
             RunError::Interrupted(interrupted) => interrupted.into(),
         })
     }

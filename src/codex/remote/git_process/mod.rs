@@ -88,7 +88,7 @@ impl GitProcess {
     }
 
     fn read_settings(&self) -> Result<Settings, RemoteError> {
-        let mut command = child_process::git("git", &self.context.environment);
+        let mut command = child_process::for_git("git", &self.context.environment);
         command
             .current_dir("/")
             .env("GIT_DIR", NO_REPOSITORY)
@@ -104,7 +104,7 @@ impl GitProcess {
     /// A child with the settings for this remote. `silence` is the idle time limit of an http
     /// connection.
     fn command(&self, store: Option<&Store>, silence: Duration) -> Command {
-        let mut command = child_process::git("git", &self.context.environment);
+        let mut command = child_process::for_git("git", &self.context.environment);
         match store {
             Some(store) => command.arg("--git-dir").arg(store.path()),
             None => command.current_dir("/").env("GIT_DIR", NO_REPOSITORY),
@@ -282,7 +282,7 @@ impl GitProcess {
             RunError::Interrupted(interrupted) => {
                 (RemoteErrorKind::Interrupted(*interrupted), None)
             }
-            RunError::Silent(limit) => {
+            RunError::NoProgress(limit) => {
                 let limit = humantime::format_duration(*limit);
                 let detail = format!("nothing moved for {limit}");
                 (RemoteErrorKind::TimedOut, Some(detail))
@@ -524,7 +524,7 @@ pub(in crate::codex) fn unusable(
     environment: &Environment,
     interrupt: &Interrupt,
 ) -> Option<String> {
-    let mut command = child_process::git("git", environment);
+    let mut command = child_process::for_git("git", environment);
     command.arg("version");
     let said = match child_process::run_with_limit(command, interrupt, OnSignal::GoOn, LOCAL_LIMIT)
     {

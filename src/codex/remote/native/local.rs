@@ -31,7 +31,7 @@ pub(super) fn program(path: PathBuf, environment: Environment) -> ServiceProgram
 /// Returns git without the configuration in the environment: that belongs to the client, not to the
 /// repository.
 fn git(environment: &Environment) -> Command {
-    let mut command = child_process::git("git", environment);
+    let mut command = child_process::for_git("git", environment);
     command
         .env_remove("GIT_CONFIG_PARAMETERS")
         .env_remove("GIT_CONFIG_COUNT")

@@ -288,10 +288,10 @@ impl SshCommand {
 
     fn command(&self, environment: &Environment) -> Command {
         match self {
-            Self::Default => child_process::git("ssh", environment),
-            Self::ServiceProgram(program) => child_process::git(program, environment),
+            Self::Default => child_process::for_git("ssh", environment),
+            Self::ServiceProgram(program) => child_process::for_git(program, environment),
             Self::Line(line) => {
-                let mut command = child_process::git("sh", environment);
+                let mut command = child_process::for_git("sh", environment);
                 // The following arguments are appended to the command line, each as one word.
                 command.args(["-c", &format!("{line} \"$@\""), line]);
                 command

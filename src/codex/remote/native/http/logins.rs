@@ -180,7 +180,7 @@ impl Helper {
 
     /// Runs `git credential`, and returns its output. `None` if git is not installed, or fails.
     fn run(&mut self, action: &str, description: &str) -> Result<Option<String>, Failure> {
-        let mut command = child_process::git("git", &self.context.environment);
+        let mut command = child_process::for_git("git", &self.context.environment);
         command.args(["credential", action]).current_dir("/");
         command.stdin(pipe(description)?);
         let timeout = self.context.remote.timeout;
@@ -201,7 +201,7 @@ impl Helper {
                 self.is_missing = true;
                 Ok(None)
             }
-            Err(RunError::Silent(limit)) => {
+            Err(RunError::NoProgress(limit)) => {
                 let limit = humantime::format_duration(limit);
                 let detail = format!("a credential helper did not respond within {limit}");
                 Err(Failure::new(RemoteErrorKind::TimedOut, detail))
