@@ -72,9 +72,10 @@ pub(super) struct RemoteSession {
     /// The error of a fetch that was started before it was known to be necessary. The next fetch
     /// returns it.
     deferred_error: Option<SyncError>,
-    /// The refs that the remote listed after the last push. The next fetch updates base and targets
-    /// from them.
-    pub(super) refs_after_push: Option<RemoteRefs>,
+    /// The refs that the remote listed last, if that was after the last fetch: after a push, after
+    /// the deletion of a branch, or because a tip might have moved. The next fetch updates base and
+    /// targets from them.
+    pub(super) newer_refs: Option<RemoteRefs>,
     /// Held until the session is dropped: one run at a time per remote on this machine.
     _queue_lock: Option<QueueLock>,
 }
@@ -344,7 +345,7 @@ impl RemoteSession {
             has_sync_branches: !sync_branches.is_empty(),
             repeater: Repeater::new(&request.workspace.remote.timeout),
             deferred_error: None,
-            refs_after_push: None,
+            newer_refs: None,
             _queue_lock: None,
         })
     }
@@ -428,7 +429,7 @@ impl RemoteSession {
         }
         // Another run has deleted the branch, and may have made it anew.
         self.start_anew(target);
-        self.refs_after_push = Some(refs);
+        self.newer_refs = Some(refs);
         self.fetch(request)?;
         Ok(Deletion::Moved)
     }
@@ -731,7 +732,7 @@ impl RemoteSession {
             Some(store) => store,
             None => new_store(request, &*self.transport)?,
         };
-        let (mut base, mut targets) = self.after_push();
+        let (mut base, mut targets) = self.with_newer_refs();
         for (before, target) in self.targets.iter_mut().zip(&targets) {
             before.existed |= target.existed;
         }
@@ -817,16 +818,16 @@ impl RemoteSession {
         if refs.tip == self.base.tip && self.targets.iter().all(is_same) {
             return Ok(false);
         }
-        self.refs_after_push = Some(refs);
+        self.newer_refs = Some(refs);
         self.fetch_to_push(request)?;
         Ok(true)
     }
 
-    /// Returns base and targets, updated from the refs that the remote listed after the last push.
-    /// Once the branch of the codex has commits, it is the base.
-    fn after_push(&mut self) -> (Base, Vec<PushTarget>) {
+    /// Returns base and targets, updated from [`Self::newer_refs`], which are taken. Once the branch
+    /// of the codex has commits, it is the base.
+    fn with_newer_refs(&mut self) -> (Base, Vec<PushTarget>) {
         let (mut base, mut targets) = (self.base.clone(), self.targets.clone());
-        if let Some(refs) = self.refs_after_push.take() {
+        if let Some(refs) = self.newer_refs.take() {
             for target in &mut targets {
                 target.tip = self.tip_in(&refs, &target.branch);
                 target.existed |= target.tip.is_some();
@@ -959,8 +960,8 @@ impl RemoteSession {
         Ok(search)
     }
 
-    /// Queries the tips of base and targets after a push. The result of the run depends on the
-    /// response, so the query is also repeated after a time-out.
+    /// Queries the tips of base and targets again. After a push, the result of the run depends on
+    /// the response, so the query is also repeated after a time-out.
     pub(super) fn query_targets(&self) -> Result<RemoteRefs, RemoteError> {
         let mut delays = ExponentialBuilder::default()
             .with_jitter()

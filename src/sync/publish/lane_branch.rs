@@ -32,6 +32,8 @@ pub(super) struct LaneBranch<'l, 'r, 'v> {
     request: &'l SyncRequest<'r>,
     session: &'l mut RemoteSession,
     run: &'l mut ProposalRun<'v>,
+    /// The index of the lane, and of its target: the targets are the sync branches, in the order of
+    /// the lanes.
     index: usize,
     /// The tip of the branch.
     tip: Option<ObjectId>,
@@ -57,7 +59,7 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         let target = &session.targets[lane.target];
         let verified = lane.attempts.verified_range();
         let tip_after_push = session
-            .refs_after_push
+            .newer_refs
             .as_ref()
             .and_then(|refs| session.tip_in(refs, &target.branch));
         Self {
@@ -301,8 +303,8 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         (title, body)
     }
 
-    /// Waits until the forge shows the pull request with this number with `tip`, or a commit that others have pushed on top of it, as the
-    /// head of the pull request.
+    /// Waits until the forge shows that the head of the pull request `number` is `tip`, or a commit
+    /// that others have pushed on top of `tip`.
     fn wait_for_head(
         &mut self,
         number: u64,

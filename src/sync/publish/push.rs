@@ -174,7 +174,7 @@ pub(super) fn push(
     let with_replies = lanes.iter().zip(replies);
     Ok(PushResults::Judged(match queried {
         Ok((refs, states)) => {
-            session.refs_after_push = Some(refs);
+            session.newer_refs = Some(refs);
             with_replies
                 .zip(states)
                 .map(|((lane, reply), state)| judge(session, request, lane, reply, state))
