@@ -117,7 +117,7 @@ pub struct SyncBranch {
     pub projects: Vec<ProjectName>,
 }
 
-/// A pull request for a sync branch.
+/// The sync branch of a run that opens pull requests, with its pull request if there is one.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Proposal {
@@ -144,9 +144,10 @@ pub struct Proposal {
 pub enum ProposalState {
     /// Opened, with the tip of the branch as its head.
     Created,
-    /// It has the pushed commits.
+    /// The open pull request has the pushed commits, or new texts.
     Updated,
-    /// It was open already, with the tip of the branch as its head.
+    /// The pull request was open already, and its head was the tip of the branch. In a dry run, and in
+    /// `status`: it is open.
     Unchanged,
     /// Commits were pushed, and the forge has not confirmed a pull request for them.
     PushedOnly,

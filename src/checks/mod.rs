@@ -10,8 +10,8 @@
 //! 3. A check that needs more than one file, such as a whole plan, is a function of this module as
 //!    well. `sync::publish::check` calls it once the files of the plan are checked.
 //!
-//! A person allows a finding with a marker in the file ([`ContentCheck::marker`]), or with its
-//! digest in `checks.allow`.
+//! A person allows a finding with a marker in the file ([`ContentCheck::markers`]), or with its
+//! digest in `sync.checks.allow`.
 
 mod case_collisions;
 mod check_scope;
