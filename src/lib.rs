@@ -69,18 +69,18 @@
 //! | a connection is not safe for a token | plain http or a rewritten URL: `codex::remote::context`; a redirect: each client of http, `codex::remote::native::http`, `codex::remote::git_process` and `forge::api` |
 //! | a token is attached to a request | `codex::remote::native::http`, `codex::remote::git_process`, `forge::api` |
 //! | a token is masked in output | `codex::remote::context` masks it in messages of others, `config::values` and `url` in our own |
-//! | whether a run pushes directly, to a sync branch, or opens pull requests (`push.mode`) | `workspace::resolve::{push_branches, pull_requests}` |
-//! | how a pull request is opened or updated | `sync::publish::lane_branch`, for one branch; `sync::publish::propose`, for a run; its texts are in `sync::publish::proposal_text`, and foreign text loses its meaning in `forge::pull_request_text` |
+//! | a pull request is opened instead of a push to the branch of the codex (`push.mode`) | `workspace::resolve::{push_branches, pull_requests}` decide; `LaneBranch::open` in `sync::publish::lane_branch` opens it, and `sync::publish::propose` calls that for each sync branch of a run |
+//! | the texts of a pull request | `sync::publish::proposal_text`; foreign text loses its meaning in `forge::pull_request_text` |
 //! | projects are withheld because a person closed the pull request; a branch that was merged by a squash is deleted | `read_pull_requests` in `sync::publish::propose`, before the push |
 //! | the number of branches in a push | `max_refs` in `sync::publish::publish_run` |
-//! | a new forge | `forge`: the trait, its requirements, and `open`, which selects the implementation |
+//! | a new forge | the steps are in `forge`; the trait, with what each method must guarantee, is in `forge::pull_request` |
 //! | a request to the API of a forge, and its errors | `forge::api`; `forge::detection` finds the forge and its API |
 //! | a new transport for remotes | `codex::remote`: the trait, its requirements, and `open`, which selects the implementation |
 //! | the URL that is used, after git's configuration has rewritten it | `codex::git_config` reads the rules, `codex::remote::context` applies them once; `Transport::url` is the one that is printed |
 //! | damage in a persistent clone | `codex::clone_check`, before git uses it; `sync::remote_session` fetches it again |
 //! | git's protocol, spoken by the program itself | `codex::remote::native`: the messages (`protocol`) and their carriers (`http`, `ssh`, `local`) |
 //! | file contents on their way into a push: read, sent, kept for another attempt | `codex::push_contents`; the pack around them in `codex::remote::native::outgoing_pack` |
-//! | a new output format | a `Format` in `cli::args::output`; the compiler then names the places in `cli` that use it; its text is a file in `report` |
+//! | a new output format | `cli::args::output`: `Format`, for commands that report events while they run, and `DocumentFormat`, for all others; the compiler then names the places in `cli` that use it; its text is a file in `report` |
 //! | the message, hints and exit status of an error | the message is in the error type of the module, hints in `cli::error_report`, exit statuses in `cli::exit` |
 //! | the clone of a killed run is removed | `codex::temp_clone` |
 //! | the files that a project pulls, and those that are skipped | `sync::pull::selection` |

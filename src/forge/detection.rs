@@ -10,13 +10,12 @@ use std::path::Path;
 use super::api::Api;
 use super::error::ForgeError;
 use super::place::{ForgeKind, ForgePlace};
-use crate::config::ForgeChoice;
 use crate::environment::Environment;
 use crate::names::is_repository_name;
 use crate::url::RemoteUrl;
 use crate::workspace::Workspace;
 
-/// A forge without an implementation here.
+/// Hosts of forges without an implementation here, with the forge's name for the error.
 const UNSUPPORTED: [(&str, &str); 6] = [
     ("dev.azure.com", "Azure DevOps"),
     ("ssh.dev.azure.com", "Azure DevOps"),
@@ -24,16 +23,6 @@ const UNSUPPORTED: [(&str, &str); 6] = [
     ("bitbucket.org", "Bitbucket"),
     ("googlesource.com", "Gerrit"),
     ("gerrithub.io", "Gerrit"),
-];
-
-/// Well-known services.
-const SERVICES: [(&str, ForgeKind); 6] = [
-    ("github.com", ForgeKind::GitHub),
-    ("ghe.com", ForgeKind::GitHub),
-    ("gitlab.com", ForgeKind::GitLab),
-    ("codeberg.org", ForgeKind::Gitea),
-    ("gitea.com", ForgeKind::Gitea),
-    ("code.forgejo.org", ForgeKind::Gitea),
 ];
 
 /// Finds the forge of the codex. `connect` makes a client without a token.
@@ -52,23 +41,15 @@ pub(super) fn find(
             .map_or_else(|| url.host_or_path(), RemoteUrl::host_or_path),
     };
 
-    let chosen = match settings.kind {
-        ForgeChoice::Auto => None,
-        ForgeChoice::Github => Some(ForgeKind::GitHub),
-        ForgeChoice::Gitlab => Some(ForgeKind::GitLab),
-        ForgeChoice::Gitea => Some(ForgeKind::Gitea),
-    };
-    if let (None, Some((_, forge))) = (
-        chosen,
-        host.as_deref().and_then(|host| of_host(host, &UNSUPPORTED)),
-    ) {
+    let chosen = ForgeKind::all().find(|kind| kind.choice() == settings.kind);
+    if let (None, Some(forge)) = (chosen, host.as_deref().and_then(unsupported)) {
         return Err(ForgeError::Unsupported {
             forge,
             place: url.host_or_path(),
         });
     }
     let kind = chosen
-        .or_else(|| of_host(host.as_deref()?, &SERVICES).map(|(_, kind)| kind))
+        .or_else(|| of_service(host.as_deref()?))
         .or_else(|| of_variables(host.as_deref()?, environment))
         .or_else(|| of_api(settings.api.as_ref()?));
     let kind = match kind {
@@ -90,27 +71,34 @@ pub(super) fn find(
     })
 }
 
-/// The entry for `host`, or for a domain above it.
-fn of_host<T: Copy>(host: &str, entries: &[(&'static str, T)]) -> Option<(&'static str, T)> {
-    entries.iter().copied().find(|(name, _)| {
-        let above = host.strip_suffix(name);
-        above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+/// The kind of the well-known service at `host`.
+fn of_service(host: &str) -> Option<ForgeKind> {
+    ForgeKind::all().find(|kind| {
+        let mut services = kind.services().iter();
+        services.any(|name| is_at_or_below(host, name))
     })
 }
 
-/// The forge whose CI system runs this program, if the codex is on the same host. Gitea and Forgejo
-/// set the variables of GitHub Actions too.
+/// The name of the forge at `host`, if it has no implementation here.
+fn unsupported(host: &str) -> Option<&'static str> {
+    let mut entries = UNSUPPORTED.iter();
+    let found = entries.find(|(name, _)| is_at_or_below(host, name));
+    found.map(|(_, forge)| *forge)
+}
+
+/// Whether `host` is `domain`, or a domain below it.
+fn is_at_or_below(host: &str, domain: &str) -> bool {
+    let above = host.strip_suffix(domain);
+    above.is_some_and(|above| above.is_empty() || above.ends_with('.'))
+}
+
+/// The forge whose CI system runs this program, if the codex is on the same host.
 fn of_variables(host: &str, environment: &Environment) -> Option<ForgeKind> {
-    let is_set = |name: &str| environment.get(name).is_some();
-    let (kind, server) = if is_set("GITEA_ACTIONS") || is_set("FORGEJO_ACTIONS") {
-        (ForgeKind::Gitea, "GITHUB_SERVER_URL")
-    } else if is_set("GITLAB_CI") {
-        (ForgeKind::GitLab, "CI_SERVER_URL")
-    } else if is_set("GITHUB_ACTIONS") {
-        (ForgeKind::GitHub, "GITHUB_SERVER_URL")
-    } else {
-        return None;
-    };
+    let kind = ForgeKind::all().find(|kind| {
+        let (signs, _) = kind.ci_variables();
+        signs.iter().any(|name| environment.get(name).is_some())
+    })?;
+    let (_, server) = kind.ci_variables();
     let server = RemoteUrl::parse(environment.get(server)?, Path::new("/")).ok()?;
     (server.forge_host().as_deref() == Some(host)).then_some(kind)
 }
@@ -118,13 +106,7 @@ fn of_variables(host: &str, environment: &Environment) -> Option<ForgeKind> {
 /// The kind of forge that has an API at this path.
 fn of_api(api: &RemoteUrl) -> Option<ForgeKind> {
     let path = api.http_path()?;
-    let kinds = [
-        ("/api/v3", ForgeKind::GitHub),
-        ("/api/v4", ForgeKind::GitLab),
-        ("/api/v1", ForgeKind::Gitea),
-    ];
-    let found = kinds.into_iter().find(|(end, _)| path.ends_with(end));
-    found.map(|(_, kind)| kind)
+    ForgeKind::all().find(|kind| path.ends_with(kind.api_path()))
 }
 
 /// Asks the server which forge it is, without a token.
@@ -132,11 +114,7 @@ fn probe(
     url: &RemoteUrl,
     connect: &impl Fn(&ForgePlace) -> Result<Api, ForgeError>,
 ) -> Result<Option<ForgeKind>, ForgeError> {
-    for (kind, target) in [
-        (ForgeKind::Gitea, "/version"),
-        (ForgeKind::GitLab, "/metadata"),
-        (ForgeKind::GitHub, "/meta"),
-    ] {
+    for kind in ForgeKind::all() {
         let Some(api) = api_url(kind, url) else {
             return Ok(None);
         };
@@ -145,7 +123,7 @@ fn probe(
             api,
             repository: String::new(),
         })?;
-        if api.has_document(target)? {
+        if api.has_document(kind.document_of_kind())? {
             return Ok(Some(kind));
         }
     }
@@ -165,13 +143,13 @@ pub(crate) fn api_url(kind: ForgeKind, url: &RemoteUrl) -> Option<RemoteUrl> {
     } else {
         format!("https://{host}")
     };
-    let text = match kind {
-        ForgeKind::GitHub => match url.github_api_host() {
-            Some(host) => format!("https://{host}"),
-            None => format!("{server}/api/v3"),
-        },
-        ForgeKind::GitLab => format!("{server}/api/v4"),
-        ForgeKind::Gitea => format!("{server}/api/v1"),
+    let service = match kind {
+        ForgeKind::GitHub => url.github_api_host(),
+        ForgeKind::GitLab | ForgeKind::Gitea => None,
+    };
+    let text = match service {
+        Some(host) => format!("https://{host}"),
+        None => format!("{server}{}", kind.api_path()),
     };
     RemoteUrl::parse(&text, Path::new("/")).ok()
 }
@@ -180,8 +158,7 @@ pub(crate) fn api_url(kind: ForgeKind, url: &RemoteUrl) -> Option<RemoteUrl> {
 /// else `{organization}/{codex_repo}`. `None` if a path of the API cannot contain it.
 fn repository(workspace: &Workspace, kind: ForgeKind) -> Option<String> {
     let is_valid = |name: &str| {
-        // Only the groups of GitLab nest.
-        is_repository_name(name) && (kind == ForgeKind::GitLab || name.split('/').count() == 2)
+        is_repository_name(name) && (kind.has_nested_groups() || name.split('/').count() == 2)
     };
     if let Some(configured) = &workspace.forge.repository {
         return Some(configured.clone()).filter(|name| is_valid(name));
@@ -199,10 +176,10 @@ fn repository(workspace: &Workspace, kind: ForgeKind) -> Option<String> {
 fn repository_of(url: &RemoteUrl, kind: ForgeKind) -> Option<String> {
     let path = url.repository_path()?;
     let segments: Vec<_> = path.split('/').filter(|part| !part.is_empty()).collect();
-    let count = match kind {
+    let count = match kind.has_nested_groups() {
         // Groups nest to any depth. A server below a path needs `forge.repository`.
-        ForgeKind::GitLab => segments.len(),
-        ForgeKind::GitHub | ForgeKind::Gitea => 2,
+        true => segments.len(),
+        false => 2,
     };
     (segments.len() >= 2).then(|| segments[segments.len() - count..].join("/"))
 }
@@ -210,6 +187,7 @@ fn repository_of(url: &RemoteUrl, kind: ForgeKind) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::ForgeChoice;
 
     fn url(text: &str) -> RemoteUrl {
         RemoteUrl::parse(text, Path::new("/")).unwrap()
@@ -267,12 +245,21 @@ mod tests {
 
     #[test]
     fn services_are_known_by_their_host() {
-        let known = |host| of_host(host, &SERVICES).map(|(_, kind)| kind);
-        assert_eq!(known("github.com"), Some(ForgeKind::GitHub));
-        assert_eq!(known("acme.ghe.com"), Some(ForgeKind::GitHub));
-        assert_eq!(known("codeberg.org"), Some(ForgeKind::Gitea));
-        assert_eq!(known("notgithub.com"), None);
-        assert!(of_host("acme.visualstudio.com", &UNSUPPORTED).is_some());
+        assert_eq!(of_service("github.com"), Some(ForgeKind::GitHub));
+        assert_eq!(of_service("acme.ghe.com"), Some(ForgeKind::GitHub));
+        assert_eq!(of_service("codeberg.org"), Some(ForgeKind::Gitea));
+        assert_eq!(of_service("notgithub.com"), None);
+        let found = unsupported("acme.visualstudio.com");
+        assert_eq!(found, Some("Azure DevOps"));
+    }
+
+    #[test]
+    fn each_kind_is_tried_once_and_has_its_own_value_of_forge_kind() {
+        let choices: Vec<_> = ForgeKind::all().map(ForgeKind::choice).collect();
+        assert_eq!(
+            choices,
+            [ForgeChoice::Gitea, ForgeChoice::Gitlab, ForgeChoice::Github]
+        );
     }
 
     #[test]

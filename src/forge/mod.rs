@@ -4,8 +4,27 @@
 //! take and return plain values and do not know git. [`api`] sends the requests, [`detection`] finds
 //! out which forge it is and where its API is.
 //!
-//! A new forge implements the interface in a file here, and gets a name in [`place::ForgeKind`] and
-//! an arm in [`open`].
+//! Three other modules decide when a pull request is opened:
+//!
+//! - `workspace::resolve::pull_requests` reads `push.mode: pull-request`; its result is
+//!   `Workspace::pull_request`.
+//! - `sync::publish` pushes to sync branches in this mode, and then calls `sync::publish::propose`.
+//! - `sync::publish::lane_branch` calls the interface: `LaneBranch::propose` for each sync branch,
+//!   and `LaneBranch::open` for a new pull request.
+//!
+//! To add a forge:
+//!
+//! 1. Add a kind to [`ForgeKind`], and its name to `ForgeChoice` in `config::enums`. The compiler
+//!    then names each place that differs among forges: how the forge is found (`place` and
+//!    [`detection`]), how a request carries the token and which headers it has ([`api`]), the hints
+//!    about permissions (`cli::error_report`), and [`open`].
+//! 2. Implement [`pull_request::Forge`] in a file here. Its methods say what they must guarantee.
+//! 3. If the forge is listed in `UNSUPPORTED` in [`detection`], remove it there.
+//! 4. The compiler does not check texts: name the forge at `forge` in `config/defaults.yaml`, in the
+//!    hint for `ForgeError::UnknownKind`, in the README and in the changelog. Write the schemas
+//!    again (`UPDATE_SCHEMAS=1 cargo test schemas_in_the_repository`).
+//! 5. Add an implementation of its API to `tests/it/support/forge`, and its kind to `Kind::ALL` and
+//!    `Kind::EACH_API` there. All tests of pull requests then run with it.
 
 mod api;
 mod detection;

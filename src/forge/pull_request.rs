@@ -9,7 +9,7 @@ use crate::object::ObjectId;
 /// The rights of the owner of the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Rights {
-    /// Push branches.
+    /// Whether the token may push branches.
     pub can_push: bool,
     /// Whether the repository takes pull requests and no setting has made it read-only.
     pub is_open: bool,
@@ -125,6 +125,9 @@ impl MergeMethod {
 
 /// A repository on a forge, as the owner of the token sees it.
 pub(crate) trait Forge {
+///
+/// Each method sends its requests at once and returns after the response. The caller waits and asks
+/// again if the forge does not show a change yet. A text in an error never contains the token.
     /// Which kind of forge it is.
     fn kind(&self) -> ForgeKind;
 

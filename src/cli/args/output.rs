@@ -24,7 +24,7 @@ pub(crate) enum LogFormat {
     Json,
 }
 
-/// `--format`.
+/// `--format` of a command that reports events while it runs, such as `sync`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
     /// Text and a table for people.
@@ -54,7 +54,7 @@ pub(crate) enum DocumentFormat {
     Json,
 }
 
-/// Output options of `sync` and `status`.
+/// Output options of a command that reports events while it runs.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct OutputArgs {
@@ -88,6 +88,9 @@ pub(crate) struct DocumentArgs {
 impl DocumentArgs {
     /// Whether JSON was requested.
     pub(crate) fn is_json(&self) -> bool {
-        self.json || self.format == DocumentFormat::Json
+        match self.format {
+            DocumentFormat::Human => self.json,
+            DocumentFormat::Json => true,
+        }
     }
 }
