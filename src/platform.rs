@@ -352,10 +352,11 @@ pub fn ignores(signal: i32) -> bool {
 /// Bytes that git moved, as far as the system counts them.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Traffic {
-    /// Read and written so far by git's own processes: files and pipes, among them the pipe to ssh,
-    /// but not the sockets of http.
+    /// The number of bytes that git's own processes have read and written so far: in files and
+    /// pipes, including the pipe to ssh, but not in the sockets of http.
     pub moved: u64,
-    /// Waiting in the TCP sockets of git and ssh, in both directions. It changes while data moves.
+    /// The number of bytes that wait in the TCP sockets of git and ssh, in both directions. This
+    /// number changes while data is transferred.
     pub queued: u64,
 }
 

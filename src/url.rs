@@ -27,7 +27,7 @@ enum UrlForm {
     Network {
         /// The URL as written.
         text: String,
-        /// Its parts. The host is in lower case here: use [`RemoteUrl::host`].
+        /// The URL in parts. The host is in lower case here: use [`RemoteUrl::host`].
         url: Url,
     },
 }
@@ -49,14 +49,15 @@ impl Eq for UrlForm {}
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidUrl {
-    /// Not a URL that git would read. The text itself is left out, for it may hold a password.
+    /// The text is not a URL that git would read. The message does not repeat it, because it may
+    /// contain a password.
     #[error("not a git URL or path")]
     Malformed,
-    /// A scheme that no transport here speaks.
+    /// The URL has a scheme that no transport supports.
     #[error("the scheme `{0}` is not supported: use https, http, ssh, git, file or a path")]
     Scheme(String),
-    /// User and password where a host or a path would be: a mistyped URL, which would be shown and
-    /// passed on as it is.
+    /// The text has a user and a password, but no scheme before them. It would count as a path, and
+    /// be printed with the password.
     #[error("a user and a password stand in it, but no scheme before them: write `https://…`")]
     NoScheme,
     /// A host or path that a child program would read as an option.

@@ -18,7 +18,7 @@ use crate::stat::Stat;
 
 /// The changes that requests make to a cache.
 pub(crate) struct CachePlan {
-    /// One result per request, in the same order.
+    /// The result of each request, in the order of the requests.
     pub results: Vec<RequestResult>,
     pub(super) requests: Vec<CacheRequest>,
     pub(super) force: bool,
@@ -228,8 +228,8 @@ impl Facts<'_> {
         }
     }
 
-    /// Whether the cache wrote the present content of `path`. An absent file counts as well,
-    /// because then no file of the user is there.
+    /// Whether the cache wrote the present contents of `path`. Also `true` if there is no file at
+    /// `path`, because then no file of the user is replaced.
     fn was_written(&self, path: &BStr) -> bool {
         match (self.manifest.files.get(path), self.on_disk.get(path)) {
             (Some(file), Some(DiskEntry::File { mode, id, .. })) => file.was_written(*mode, *id),

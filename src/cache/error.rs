@@ -31,7 +31,7 @@ pub enum CacheError {
         /// The name of the damaged file in the control directory.
         file: &'static str,
     },
-    /// The directory cannot be written, which affects every file in it.
+    /// The directory cannot be written, so that no file of the cache can be written.
     #[error("the cache `{}` cannot be written", shown(path))]
     Write {
         /// The cache's directory.

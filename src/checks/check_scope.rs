@@ -4,9 +4,9 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum CheckScope {
-    /// None.
+    /// No files.
     Nothing,
-    /// Those that the plan adds or modifies.
+    /// The files that the plan adds or modifies.
     #[default]
     ChangedFiles,
     /// All files of the projects, so that a dry run also finds what was published before. In a file

@@ -184,8 +184,8 @@ impl Terminal {
         self.annotate(subject, error);
     }
 
-    /// Writes an error as GitHub Actions annotations only, for a format in which the document
-    /// includes the error.
+    /// Writes only the GitHub Actions annotations of an error. For the output formats whose result
+    /// already contains the error (`json`, `ndjson`).
     pub(crate) fn annotate(&self, subject: Option<&str>, error: &ErrorReport) {
         self.command(&github::errors(subject, error));
     }

@@ -37,7 +37,8 @@ pub(crate) trait PushContents {
     /// contents so far.
     fn keep(&mut self, done: &mut dyn FnMut(u32)) -> io::Result<()>;
 
-    /// The same, and sends them to `out`, as objects of a pack. Nothing may have been read before.
+    /// Reads the contents and sends them to `out`, as objects of a pack. Nothing may have been read
+    /// before.
     fn send(&mut self, out: &mut dyn Write, done: &mut dyn FnMut(u32)) -> io::Result<()>;
 }
 
@@ -46,7 +47,7 @@ pub(crate) trait PushContents {
 pub(crate) struct Pending {
     /// The number of files.
     pub count: u32,
-    /// Their size, uncompressed.
+    /// The size of all contents together, uncompressed.
     pub bytes: u64,
     /// Whether some of them were read and sent before.
     pub is_begun: bool,
@@ -54,11 +55,11 @@ pub(crate) struct Pending {
 
 /// A new file of a push.
 pub(crate) struct NewFile<S> {
-    /// The id of its contents.
+    /// The id of the blob with the contents.
     pub id: ObjectId,
-    /// The size of its contents, in bytes.
+    /// The size of the contents, in bytes.
     pub size: u64,
-    /// The source of its contents.
+    /// The source from which the contents are read.
     pub source: S,
 }
 

@@ -122,7 +122,7 @@ pub enum SigningError {
     InvalidSetting {
         /// The key.
         key: &'static str,
-        /// Its value.
+        /// The value of the setting.
         value: String,
         /// The valid values.
         expected: &'static str,
@@ -145,7 +145,7 @@ pub enum SigningError {
     RelativeProgram {
         /// The key.
         key: &'static str,
-        /// Its value.
+        /// The value of the setting.
         program: String,
     },
     /// The program does not exist, or cannot be executed.
@@ -554,7 +554,7 @@ fn literal_ssh_key(text: &str) -> Option<&str> {
         .or_else(|| text.starts_with("ssh-").then_some(text))
 }
 
-/// Replaces `~/` at the start of a path.
+/// Replaces `~/` at the start of a path by the home directory, if that is known.
 fn expanded(path: &str, home: Option<&str>) -> String {
     match (path.strip_prefix("~/"), home) {
         (Some(rest), Some(home)) => format!("{home}/{rest}"),

@@ -207,7 +207,8 @@ fn combined_value(given: &[Given]) -> Value {
     Value::Array(lists.flatten().cloned().collect())
 }
 
-/// The error for a key that does not exist: `key` as it was given, and `shown` in a message.
+/// The error for a key that does not exist. `key` is the text that the user gave, and `shown` is its
+/// form for the message.
 fn unknown_key(key: &str, shown: String) -> Problem {
     let keys: Vec<String> = schema::keys().iter().map(|key| key_path(key)).collect();
     let hint = did_you_mean(key, keys.iter().map(String::as_str));

@@ -33,30 +33,31 @@ pub(crate) struct PullRequest {
     /// The address of its page.
     pub url: String,
     pub state: PullRequestState,
-    /// The tip of its branch, as far as the API knows it already; of a closed one, the last tip.
+    /// The tip of the branch of the pull request, as far as the API knows it already. If the pull
+    /// request is closed, this is the last tip.
     pub head: Option<ObjectId>,
     pub title: String,
     pub body: String,
-    /// The name of its branch, also after that was deleted; `None` if it is a branch of another
-    /// repository.
+    /// The name of the branch to merge, also after the branch was deleted; `None` if it is a branch
+    /// of another repository.
     pub(super) branch: Option<String>,
-    /// The name of the branch that it is to be merged into.
+    /// The name of the branch to merge into.
     pub(super) base: String,
-    /// The time of its creation, in RFC 3339 format.
+    /// The time at which the pull request was opened, in RFC 3339 format.
     pub created: String,
     pub is_draft: bool,
-    /// Its id in GitHub's GraphQL API.
+    /// The id of the pull request in GitHub's GraphQL API.
     pub(super) graphql_id: String,
 }
 
 impl PullRequest {
-    /// Whether it is from `branch` to `base`. The filters of the APIs are not reliable, and people
+    /// Whether the pull request is from `branch` to `base`. The filters of the APIs are not reliable, and people
     /// change the base of a pull request.
     pub(crate) fn is_of(&self, branch: &str, base: &str) -> bool {
         self.branch.as_deref() == Some(branch) && self.base == base
     }
 
-    /// Whether it is open and from `branch`, to whatever branch.
+    /// Whether the pull request is open and is from `branch`, to any branch.
     pub(super) fn is_open_from(&self, branch: &str) -> bool {
         self.state == PullRequestState::Open && self.branch.as_deref() == Some(branch)
     }
@@ -124,11 +125,11 @@ impl MergeMethod {
 }
 
 /// A repository on a forge, as the owner of the token sees it.
-pub(crate) trait Forge {
 ///
 /// Each method sends its requests at once and returns after the response. The caller waits and asks
 /// again if the forge does not show a change yet. A text in an error never contains the token.
-    /// Which kind of forge it is.
+pub(crate) trait Forge {
+    /// The kind of this forge.
     fn kind(&self) -> ForgeKind;
 
     /// The repository, as in `acme/codex`.

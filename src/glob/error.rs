@@ -9,20 +9,20 @@ pub enum InvalidGlob {
     /// The pattern is empty.
     #[error("the pattern is empty")]
     Empty,
-    /// A leading `!`. Excludes are given under `exclude`.
+    /// The pattern begins with `!`. Excludes are given under `exclude`.
     #[error("`{}`: `!` does not negate a pattern", named(.0))]
     Negated(String),
-    /// A pattern that could only match outside the root.
+    /// The pattern could only match outside the project's root.
     #[error("`{}`: a pattern is relative to the project's root, without `.` and `..` segments", named(.0))]
     Outside(String),
-    /// A construct of another dialect.
+    /// The pattern has a construct that only other programs have in their patterns.
     #[error("`{}`: `{construct}` is not supported: {instead}", named(pattern))]
     Unsupported {
         /// The pattern as written.
         pattern: String,
         /// The construct.
         construct: String,
-        /// The supported form.
+        /// The supported construct with the same meaning.
         instead: &'static str,
     },
     /// A limit is exceeded.

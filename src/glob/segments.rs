@@ -9,10 +9,11 @@ pub(super) const OTHER: char = '\u{10fffd}';
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Alternative {
     pub(super) segments: Vec<Segment>,
-    /// The bits of the segments that are [`Segment::Deep`]. The last segment never is: a trailing
-    /// `**` is parsed as [`Segment::Any`] with `subtree`, because it matches at least one name.
+    /// A bit for each segment, which is set for [`Segment::Deep`]. The last bit is never set: a
+    /// trailing `**` is parsed as [`Segment::Any`] with `subtree`, because it matches at least one
+    /// name.
     pub(super) deep: u64,
-    /// Whether a match of all segments also matches everything below it.
+    /// Whether the pattern also matches everything below a path that it matches.
     pub(super) subtree: bool,
 }
 

@@ -7,9 +7,9 @@ use crate::paths::CodexPath;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MovedDirectory {
-    /// The directory before.
+    /// The directory before the move.
     pub from: CodexPath,
-    /// Its files, which stay the same.
+    /// The files of the directory. Their contents and modes stay the same.
     pub files: Listing,
 }
 

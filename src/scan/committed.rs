@@ -171,7 +171,7 @@ pub(crate) fn contents(
 /// The result of a walk through a commit.
 pub(super) struct CommittedWalk {
     pub(super) walked: Walked,
-    /// The modes and objects of the claimed files, in the same order.
+    /// The mode and the object of each claimed file, in the order of the files in `walked`.
     pub(super) objects: Vec<(Mode, ObjectId)>,
     /// Whether the result depends only on the project's own tree.
     pub(super) is_of_project_alone: bool,

@@ -33,10 +33,10 @@ pub(crate) struct CommittedEntry {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UnreadableObject {
-    /// The repository does not have it.
+    /// The repository does not have the object.
     #[error("the object {0} is missing in the repository")]
     Missing(ObjectId),
-    /// Its data is invalid.
+    /// The data of the object is invalid.
     #[error("the object {id} is damaged: {reason}")]
     Damaged {
         /// The object.

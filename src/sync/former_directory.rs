@@ -21,17 +21,18 @@ pub enum FormerDirectoryError {
     StillConfigured {
         /// The project.
         project: ProjectName,
-        /// Its directory.
+        /// The directory of the project.
         directory: CodexPath,
     },
-    /// The directory is that of a project of the configuration, contains it, or is in it.
+    /// The directory is the same as that of a project of the configuration, or one of the two
+    /// contains the other.
     #[error("`{directory}` and the directory `{to}` of the project `{project}` overlap")]
     Overlaps {
         /// The directory.
         directory: CodexPath,
         /// The project of the configuration.
         project: ProjectName,
-        /// Its directory.
+        /// The directory of the project.
         to: CodexPath,
     },
     /// The two directories of a rename are the same, or one is in the other.

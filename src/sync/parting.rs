@@ -20,15 +20,16 @@ pub(super) enum Parting {
     Contained,
     /// The sync branch contains the base: new commits go on top of the sync branch.
     Ahead,
-    /// They have no commit in common, so that no server can merge the sync branch. New commits go on
-    /// top of it all the same.
+    /// The sync branch and the base have no commit in common, so that no server can merge the sync
+    /// branch. New commits go on top of the sync branch all the same.
     Unrelated,
-    /// Both have commits that the other lacks. New commits go on top of the sync branch, and may
+    /// The sync branch and the base each have commits that the other lacks. New commits go on top of the sync branch, and may
     /// have to merge the base first.
     Diverged {
-        /// The nearest commits that both contain.
+        /// The nearest commits that both branches contain.
         ancestors: Vec<ObjectId>,
-        /// The nearest commits that these have in common, if there are several.
+        /// The nearest commits that all `ancestors` have in common, if there are several
+        /// `ancestors`.
         earlier: Vec<ObjectId>,
     },
 }
@@ -36,7 +37,7 @@ pub(super) enum Parting {
 /// The sync branches of a run, compared with the base.
 #[derive(Debug, Default)]
 pub(super) struct Partings {
-    /// One per target, in the same order.
+    /// The relation of each target, in the order of the targets.
     pub(super) each: Vec<Parting>,
     /// For each target, the commits that no sync has made and that the base lacks, as far as their
     /// trailers show it.

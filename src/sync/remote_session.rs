@@ -63,8 +63,8 @@ pub(super) struct RemoteSession {
     pub(super) base: Base,
     /// The branches that are pushed to: the base itself, or sync branches.
     pub(super) targets: Vec<PushTarget>,
-    /// The targets compared with the base, as they were last fetched. Empty if the target is the
-    /// base itself.
+    /// The relation of each target to the base, at the last fetch. Empty if the target is the base
+    /// itself.
     pub(super) partings: Partings,
     /// Whether the targets are sync branches.
     pub(super) has_sync_branches: bool,
@@ -85,7 +85,7 @@ pub(super) struct RemoteSession {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Base {
     pub(super) branch: String,
-    /// The tip of the branch, as it was last fetched; `None` if it has no commits.
+    /// The tip of the branch at the last fetch; `None` if the branch has no commits.
     pub(super) tip: Option<ObjectId>,
 }
 

@@ -18,8 +18,8 @@ use crate::workspace::{Project, Workspace};
 pub struct Retirement {
     /// The project, which the configuration no longer has.
     pub project: ProjectName,
-    /// Its directory in the codex; `None` for the one that the last sync has recorded, or else the
-    /// default one.
+    /// The directory of the project in the codex. `None` means the directory that the last sync has
+    /// recorded or, without a record, the default one.
     pub directory: Option<CodexPath>,
     /// Whether files are deleted that no sync of the project has published.
     pub includes_others: bool,

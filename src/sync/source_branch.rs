@@ -4,19 +4,21 @@
 use crate::environment::Environment;
 use crate::object::ObjectId;
 
-/// The variables of a CI system.
+/// The names of the variables in which a CI system describes a build.
 struct CiSystem {
     /// The variable that only this system sets.
     marker: &'static str,
-    /// The commit of the build.
+    /// The variable with the commit of the build.
     commit: &'static str,
-    /// The branch of a build that is not about a pull request.
+    /// The variable with the branch, in a build that is not about a pull request.
     branch: &'static str,
-    /// If it is set, the build is about a tag.
+    /// The variable that is only set in a build that is about a tag; empty if there is none.
     tag: &'static str,
-    /// The branch that a pull request is to be merged from, and the one that it is merged into.
+    /// In a build that is about a pull request: the variable with the branch that is to be merged,
+    /// and the variable with the branch that it is merged into.
     pull_request: (&'static str, &'static str),
-    /// If it is set and not `false`, the branch of the pull request is in another repository.
+    /// The variable that is set, and not `false`, if the branch of the pull request is in another
+    /// repository; empty if there is none.
     fork: &'static str,
 }
 

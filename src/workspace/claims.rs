@@ -83,7 +83,7 @@ pub struct MappingPatterns {
 pub struct Claims {
     patterns: ClaimPatterns,
     rules: Vec<Rule>,
-    /// The globs of `rules`, in the same order.
+    /// The globs of `rules`, in the order of `rules`.
     sources: Globs,
     excluded: Vec<Glob>,
 }

@@ -72,7 +72,8 @@ pub struct FromCodex {
     pub include: Vec<String>,
     /// Patterns of the files to leave out.
     pub exclude: Vec<String>,
-    /// Whether the frontmatter of documents selects them if `include` is empty.
+    /// Whether, if `include` is empty, the frontmatter of a document decides that this project pulls
+    /// the document.
     pub use_frontmatter: bool,
 }
 

@@ -21,7 +21,7 @@ pub struct Workspace {
     pub organization: Option<String>,
     /// The name of the codex repository.
     pub codex_repo: Option<String>,
-    /// The environment that `--env` selects, for `{env}`.
+    /// The name of the environment that `--env` selects, for the placeholder `{env}`.
     pub environment: Option<String>,
     /// The location of the codex, and how to connect to it.
     pub remote: Remote,
@@ -31,7 +31,7 @@ pub struct Workspace {
     pub(crate) commit: CommitPolicy,
     /// The forge that hosts the codex.
     pub(crate) forge: ForgeSettings,
-    /// How pull requests are opened; `None` if the mode is another one.
+    /// The settings of pull requests; `None` unless `push.mode` is `pull-request`.
     pub(crate) pull_request: Option<PullRequestSettings>,
     /// The maximum number of retries of a push if the branch moved.
     pub(crate) retries: u32,

@@ -33,7 +33,8 @@ enum BrokenReason {
         path: BString,
         similar: Option<String>,
     },
-    /// The codex has a path that differs only in case or Unicode form; `link` leads to it.
+    /// The codex has a path that differs from `path` only in case or Unicode form. `link` is a link
+    /// to that path.
     OtherSpelling {
         path: BString,
         link: String,
@@ -82,14 +83,14 @@ pub(crate) enum Presence {
     File,
     Directory,
     Missing,
-    /// It is not known, or the path leads through a symlink or a submodule.
+    /// The kind of entry is not known, or the path leads through a symlink or a submodule.
     Unknown,
 }
 
 /// The file that a link means in its project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SourceOfTarget {
-    /// It is published to these paths of the codex.
+    /// A file that is published to these paths of the codex.
     Published(Vec<BString>),
     /// The file or directory `source` of a project is not published.
     Unpublished {

@@ -167,7 +167,7 @@ impl HtmlBlock {
         self.text.push_str(text);
     }
 
-    /// The offset in the document of an offset in this block.
+    /// Converts an offset in this block into an offset in the document.
     fn offset(&self, offset: usize) -> usize {
         let after = self.lines.partition_point(|(start, _)| *start <= offset);
         let line = after.checked_sub(1).map(|index| self.lines[index]);

@@ -16,14 +16,14 @@ pub(super) struct SecretRule {
     pub proof: Proof,
 }
 
-/// The place of a pattern.
+/// The place of a pattern in the text, compared with the keyword of its rule.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Anchor {
-    /// It begins with the keyword, which begins a word.
+    /// The pattern begins with the keyword, which begins a word.
     Keyword,
-    /// It begins with the keyword, which can be the end of a longer name.
+    /// The pattern begins with the keyword, which can be the end of a longer name.
     Setting,
-    /// It is somewhere in the word that contains the keyword.
+    /// The pattern is somewhere in the word that contains the keyword.
     Word,
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct NewMerge<'p> {
 
 /// The commits to build on one branch.
 pub(crate) struct NewChain<'p> {
-    /// The commit that they go on top of; `None` for a branch without commits.
+    /// The commit that the chain goes on top of; `None` for a branch without commits.
     pub parent: Option<ObjectId>,
     /// The first commit, if it is a merge.
     pub merge: Option<NewMerge<'p>>,
@@ -51,13 +51,13 @@ pub(crate) struct NewChain<'p> {
 pub(crate) struct BuiltChain {
     /// The last commit; `None` if the chain is empty.
     pub head: Option<ObjectId>,
-    /// The id of each [`NewCommit`], in the same order.
+    /// The ids of the commits of the projects, in the order of [`NewChain::commits`].
     pub commits: Vec<ObjectId>,
 }
 
 /// The result of [`build`], which nothing has stored yet.
 pub(crate) struct Built {
-    /// The chains, in the same order.
+    /// The built chains, in the order in which [`build`] was given them.
     pub chains: Vec<BuiltChain>,
     /// The commits and their new trees, each once, in an order in which a delta follows its base.
     pub objects: Vec<Encoded>,

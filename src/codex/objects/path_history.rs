@@ -114,8 +114,11 @@ impl PathHistory<'_> {
         Ok(entry.and_then(|(mode, id)| (mode == Mode::Directory).then_some(id)))
     }
 
-    /// Passes each file to the first parent that has the same version, and returns the other files;
-    /// `None` if there are some and a parent is missing.
+    /// Passes each file on to the first parent of `commit` that has the same version of the file.
+    /// Returns the files that no parent has: the commit made their versions.
+    ///
+    /// Returns `None` if files are left and the clone lacks a parent, which could have their
+    /// versions.
     fn pass_to_parents(
         &self,
         commit: &ParsedCommit,

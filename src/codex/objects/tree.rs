@@ -266,7 +266,7 @@ impl Named<'_> {
 }
 
 /// Merges the edited entries into the `old` ones. Entries without an edit keep their order, even if
-/// they are not sorted: a sync does not repair unusual trees of the codex.
+/// they are not sorted: a sync does not repair invalid trees of the codex.
 fn merge(old: &[EntrySlice<'_>], mut edited: BTreeMap<BString, Option<TreeEntry>>) -> Vec<u8> {
     let mut kept: Vec<(EntrySlice<'_>, Option<TreeEntry>)> = Vec::with_capacity(old.len());
     // A new entry takes the position of the one that it replaces, unless the two sort differently.

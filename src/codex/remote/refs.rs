@@ -72,7 +72,7 @@ impl RemoteContext {
         Ok(refs)
     }
 
-    /// The tip of a branch in a list; `None` if it is not there.
+    /// The tip of `branch` in the list `lines`; `None` if the list lacks the branch.
     fn tip_in(&self, lines: &RefLines, branch: &str) -> Result<Option<ObjectId>, RemoteError> {
         let name = format!("refs/heads/{branch}");
         let hex = lines
@@ -81,7 +81,8 @@ impl RemoteContext {
         hex.map(|(_, hex)| self.id(hex)).transpose()
     }
 
-    /// The branch in a list; `None` if it is not there.
+    /// The refs that the list `lines` gives for `branch`, or for the branch of HEAD without one;
+    /// `None` if the list lacks the branch.
     fn find(
         &self,
         lines: &RefLines,

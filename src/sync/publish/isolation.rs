@@ -53,7 +53,8 @@ const MAX_ALONE: usize = 3;
 /// The state of the search. Projects are given by their indexes.
 #[derive(Debug, Default)]
 pub(super) struct Isolation {
-    /// The projects that the server rejects, each with the words that are about it.
+    /// The projects that the server rejects, each with the lines of the server's message that are
+    /// about the project.
     rejected: BTreeMap<usize, Rejection>,
     names: NamedProjects,
     /// The projects of a rejected push of which the server probably rejects at least one.

@@ -35,7 +35,7 @@ pub(super) struct Lane {
     pub(super) isolation: Isolation,
     retries: Retries,
     pub(super) progress: LaneProgress,
-    /// The drift that was reported, each with the index of its project.
+    /// The drifted files that were reported: the index of the project, and the path.
     warned: BTreeSet<(usize, BString)>,
     /// The server's message that a push of the run bypassed rules of the branch.
     pub(super) bypassed_rules: Option<String>,
@@ -43,11 +43,11 @@ pub(super) struct Lane {
 
 /// How far a lane is.
 pub(super) enum LaneProgress {
-    /// It is planned again in the next round.
+    /// The lane is planned again in the next round.
     Open(NextRound),
-    /// Its commits have landed, or there is nothing to push.
+    /// The commits of the lane have landed, or there is nothing to push.
     Done(CommitState),
-    /// Its commits cannot land.
+    /// The commits of the lane cannot land.
     Failed(SyncError),
 }
 

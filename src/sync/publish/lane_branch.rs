@@ -37,7 +37,7 @@ pub(super) struct LaneBranch<'l, 'r, 'v> {
     index: usize,
     /// The tip of the branch.
     tip: Option<ObjectId>,
-    /// Whether this run pushed to it.
+    /// Whether this run pushed to the branch.
     is_pushed: bool,
     /// The time for which the run may still wait for the forge.
     patience: &'l mut Duration,

@@ -42,9 +42,11 @@ pub(super) struct Planned {
     pub(super) id: ObjectId,
 }
 
-/// Compares the `projects` of a target, given their indexes, with the files that the target has of
-/// them, or will have once the base is merged into it. `has_pushed` is whether the run has already
-/// pushed to the target.
+/// Compares the sources of projects with the files that a target has, and plans the changes. If the
+/// base must first be merged into the target, the sources are compared with the result of the merge.
+///
+/// `target` and `projects` are indexes. `has_pushed` is whether the run has already pushed to the
+/// target.
 pub(super) fn plan(
     request: &SyncRequest<'_>,
     session: &mut RemoteSession,
@@ -247,7 +249,7 @@ impl Planned {
             .any(|decision| matches!(decision, Decision::Withheld(..)))
     }
 
-    /// Whether the files of a project are the same on both sides.
+    /// Whether there is a project whose files in the codex are the same as its source files.
     pub(super) fn is_any_up_to_date(&self) -> bool {
         self.decisions
             .values()
@@ -333,7 +335,7 @@ impl Planned {
         }
     }
 
-    /// Warns about each project that has no files on either side.
+    /// Warns about each project for which no source file matches and the codex has no file.
     pub(super) fn warn_of_empty(
         &self,
         request: &SyncRequest<'_>,

@@ -44,7 +44,7 @@ pub(super) struct PlanInProgress<'p> {
     pub(super) request: &'p SyncRequest<'p>,
     pub(super) scanned: &'p Scanned,
     pub(super) sources: &'p SourceContents<'p>,
-    /// The parsed files of the plan, and of others that links lead to.
+    /// The parsed documents: files of the plan, and other source files that links lead to.
     pub(super) documents: &'p Documents,
     /// The decision for each project, by index.
     pub(super) decisions: &'p BTreeMap<usize, Decision>,

@@ -23,7 +23,7 @@ pub(super) struct Proposals {
     pub(super) found: BTreeMap<usize, Vec<PullRequest>>,
     /// The results, by lane.
     pub(super) results: BTreeMap<usize, LaneProposal>,
-    /// Whether a run that only shows the plan could not read them.
+    /// Whether the pull requests could not be read, in a run that only shows the plan.
     pub(super) is_unreadable: bool,
 }
 
@@ -40,12 +40,12 @@ pub(super) struct ProposalRun<'v> {
 
 /// The result for one lane.
 pub(super) enum LaneProposal {
-    /// Its commits are in an open pull request.
+    /// The commits of the lane are in an open pull request.
     Open(Proposal),
-    /// Its commits were pushed, and no pull request was confirmed.
+    /// The commits of the lane were pushed, and the forge confirmed no pull request.
     PushedOnly(Proposal),
-    /// A person closed the pull request with these contents. The indexes of the projects that the
-    /// codex lacks.
+    /// A person closed the pull request with the same contents. `projects` has the indexes of the
+    /// projects whose changes the codex lacks.
     Closed {
         number: u64,
         url: String,

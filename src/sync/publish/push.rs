@@ -30,7 +30,7 @@ const PARTIAL_HISTORY: &str =
 
 /// The push of a lane's commits.
 pub(super) struct LanePush {
-    /// The index of the target.
+    /// The index of the branch among the targets of the session.
     pub(super) target: usize,
     /// The heads of the attempts that may have landed, oldest first. The last one is pushed.
     pub(super) heads: Vec<ObjectId>,
@@ -40,8 +40,8 @@ pub(super) struct LanePush {
 
 /// The result of one push to several branches.
 pub(super) enum PushResults {
-    /// One result per lane, in the same order. After an error it is certain that no commit of this
-    /// attempt is in the branch.
+    /// The result of each lane, in the order of the lanes. After an error it is certain that no
+    /// commit of this attempt is in the branch.
     Judged(Vec<Result<PushOutcome, SyncError>>),
     /// Files of a project changed while they were sent. Nothing landed: plan again without the
     /// project.
@@ -52,9 +52,10 @@ pub(super) enum PushResults {
 pub(super) enum PushOutcome {
     /// The branch contains commits of the run.
     Verified {
-        /// The heads of the attempts that it contains. The last attempt may not be among them.
+        /// The heads of the attempts that the branch contains. The last attempt may not be among
+        /// them.
         heads: Vec<ObjectId>,
-        /// The server's message, one line each.
+        /// The server's message, one string per line.
         words: Vec<String>,
     },
     /// The branch has another tip, so the run must plan again on top of it.
@@ -70,7 +71,7 @@ pub(super) enum PushOutcome {
 
 /// The reason why a push did not land and may be tried again.
 pub(super) enum Setback {
-    /// The server rejected it.
+    /// The server rejected the push.
     Rejected(Rejection),
     /// The transport failed.
     Transport {
@@ -89,7 +90,7 @@ impl Setback {
         }
     }
 
-    /// The server's message, one line each.
+    /// The server's message, one string per line.
     pub(super) fn words(&self) -> Vec<String> {
         match self {
             Self::Rejected(rejection) => rejection.words.clone(),
@@ -120,15 +121,15 @@ impl Setback {
 
 /// The state of the branch after a push, compared with its state before.
 enum BranchState {
-    /// It contains these heads of attempts.
+    /// The branch contains these heads of attempts.
     Contains(Vec<ObjectId>),
-    /// It has the same tip.
+    /// The branch has the same tip.
     Unmoved,
-    /// It contains the old tip and commits of others on top of it.
+    /// The branch contains the old tip, and commits of others on top of the old tip.
     Advanced,
-    /// It does not contain the old tip.
+    /// The branch does not contain the old tip.
     Rewritten,
-    /// It does not exist.
+    /// The branch does not exist.
     Missing,
     /// The server sends only a part of the branch's history, which does not contain the commits.
     PartialHistory,

@@ -14,16 +14,16 @@ use crate::workspace::Project;
 pub(super) enum CommitState {
     /// The run is a dry run, so there are no commits.
     OnlyPlanned,
-    /// The remote does not contain them.
+    /// The remote does not contain the commits.
     NotLanded,
-    /// They were not pushed, because the run is atomic and another project was not ready.
+    /// The commits were not pushed, because the run is atomic and another project was not ready.
     WithheldByOthers,
-    /// The server rejects some of the projects, and the search for them has ended before it was
-    /// complete.
+    /// The server rejects some of the projects. The search for these projects has ended before all
+    /// were found.
     SearchEnded,
-    /// The remote has confirmed them.
+    /// The remote has confirmed the commits.
     Verified,
-    /// They were sent, and whether they landed is unknown.
+    /// The commits were sent, and it is unknown whether they landed.
     Unknown,
 }
 

@@ -28,9 +28,9 @@ const MAX_STDERR: u64 = 256 << 10;
 pub(super) struct ServiceProgram {
     /// Builds the command of a service.
     pub(super) command: Box<dyn Fn(Service) -> Command + Send>,
-    /// The error if the program cannot be run.
+    /// The kind of the error if the program cannot be run.
     pub(super) missing: RemoteErrorKind,
-    /// The reason for which it is needed, as a sentence of that error.
+    /// The sentence of the error `missing` that says why the program is needed.
     pub(super) need: &'static str,
     /// Whether its input is a socket instead of a pipe, which is faster for large pushes. Some
     /// programs that users configure do not work with a socket.

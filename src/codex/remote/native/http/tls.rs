@@ -23,15 +23,15 @@ use crate::codex::remote::error::RemoteErrorKind;
 use crate::codex::remote::native::failure::Failure;
 use crate::paths::shown;
 
-/// Which servers are trusted.
+/// The servers whose certificates are trusted.
 #[derive(Debug, Clone)]
 pub(super) enum Trust {
-    /// Those that the platform's authorities vouch for.
+    /// Servers with a certificate of one of the platform's authorities.
     Platform,
-    /// Those that the authorities in this file vouch for, or that are in it themselves
-    /// (`http.sslCAInfo`).
+    /// Servers with a certificate of an authority in this file, or with one that is in the file
+    /// itself (`http.sslCAInfo`).
     File(PathBuf),
-    /// All (`http.sslVerify=false`, `GIT_SSL_NO_VERIFY`).
+    /// All servers (`http.sslVerify=false`, `GIT_SSL_NO_VERIFY`).
     All,
 }
 

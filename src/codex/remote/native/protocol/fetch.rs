@@ -13,19 +13,24 @@ use crate::object::ObjectId;
 /// The parameters of a fetch. There is no negotiation: the request lists the known commits, and the
 /// server sends the rest.
 pub(in crate::codex::remote::native) struct WantedObjects<'w> {
+    /// The commits or blobs to fetch.
     pub(in crate::codex::remote::native) wants: &'w [ObjectId],
+    /// The commits that the clone has, with their history down to `shallow`.
     pub(in crate::codex::remote::native) haves: &'w [ObjectId],
-    /// The commits of the clone whose parents are missing from it.
+    /// The commits whose parents the clone lacks.
     pub(in crate::codex::remote::native) shallow: &'w BTreeSet<ObjectId>,
+    /// The number of commits of each history to fetch; `None` for the whole history.
     pub(in crate::codex::remote::native) depth: Option<u32>,
     /// The filter for objects that the server omits.
     pub(in crate::codex::remote::native) filter: Option<&'w str>,
 }
 
-/// The changes of the boundary of the clone's history.
+/// The changes that a fetch makes to the boundary of the clone's history.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(in crate::codex::remote::native) struct ShallowBoundary {
+    /// The commits whose parents the clone lacks from now on.
     pub(in crate::codex::remote::native) shallow: Vec<ObjectId>,
+    /// The commits whose parents the clone lacked before, and now has.
     pub(in crate::codex::remote::native) unshallow: Vec<ObjectId>,
 }
 
