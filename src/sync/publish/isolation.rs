@@ -66,14 +66,16 @@ pub(super) struct Isolation {
 /// The projects that the server's messages name.
 #[derive(Debug, Default)]
 struct NamedProjects {
-    /// Those that are pushed again, each with the words that are about it.
+    /// The named projects that are pushed only after all others, each with the lines of the
+    /// server's message that are about the project.
     set_aside: BTreeMap<usize, Rejection>,
     /// The only project that the message about the last rejected push names, and the others of that
     /// push that have not landed.
     only: Option<(usize, BTreeSet<usize>)>,
     /// A named project that is pushed alone next, because the server also rejects pushes without it.
     doubted: Option<usize>,
-    /// Whether the server has accepted a doubted project: it names them for another reason.
+    /// Whether the server has accepted a doubted project. Then it names projects for a reason other
+    /// than their rejection.
     are_ignored: bool,
 }
 
