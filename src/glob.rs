@@ -51,7 +51,7 @@ pub(crate) struct Glob {
 }
 
 impl Glob {
-    /// Compiles a pattern that matches exactly what it says.
+    /// Compiles a pattern that matches only the paths that it describes, and nothing below them.
     pub(crate) fn new(pattern: &str) -> Result<Self, InvalidGlob> {
         Ok(Self {
             alternatives: parse::alternatives(pattern)?,
@@ -167,7 +167,8 @@ struct Sieve {
 }
 
 impl Globs {
-    /// With fewer patterns, matching each is faster.
+    /// The number of patterns from which on a sieve is used. With fewer patterns, it is faster to
+    /// match each of them.
     const WORTH_A_SIEVE: usize = 16;
 
     pub(crate) fn new(globs: Vec<Glob>) -> Self {

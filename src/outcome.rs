@@ -121,7 +121,8 @@ pub struct SyncBranch {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Proposal {
-    /// The URL of its page; `None` without a pull request, or if the forge did not confirm it.
+    /// The URL of the pull request's page; `None` if there is no pull request, or if the forge did
+    /// not confirm it.
     pub url: Option<String>,
     /// The number of the pull request; `None` in the same cases as `url`.
     pub number: Option<u64>,
@@ -131,7 +132,7 @@ pub struct Proposal {
     pub head: ObjectId,
     /// The action of the run.
     pub state: ProposalState,
-    /// The time when it was opened, in RFC 3339 format.
+    /// The time at which the pull request was opened, in RFC 3339 format.
     pub created: Option<String>,
     /// The projects that are pushed to the branch.
     pub projects: Vec<ProjectName>,
@@ -142,7 +143,7 @@ pub struct Proposal {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ProposalState {
-    /// Opened, with the tip of the branch as its head.
+    /// The run opened the pull request, and its head is the tip of the branch.
     Created,
     /// The open pull request has the pushed commits, or new texts.
     Updated,
@@ -323,7 +324,7 @@ pub enum ProjectOutcome {
     PullRequestClosed {
         /// The number of the pull request.
         number: u64,
-        /// The address of its page.
+        /// The address of the page of the pull request.
         url: String,
     },
     /// Pulled: all selected files are in the cache.
@@ -554,7 +555,7 @@ pub enum SyncError {
         place: String,
         /// The branch.
         branch: String,
-        /// Whether it is a sync branch.
+        /// Whether the branch is a sync branch.
         is_sync_branch: bool,
         /// The reason and the server's message.
         rejection: Box<Rejection>,
@@ -594,7 +595,7 @@ pub enum SyncError {
         place: String,
         /// The branch.
         branch: String,
-        /// Whether it is a sync branch, which the next run creates again.
+        /// Whether the branch is a sync branch. The next run creates a sync branch again.
         is_sync_branch: bool,
     },
     /// The push was accepted, but then the branch was rewritten: its history contains neither our
@@ -692,7 +693,7 @@ pub enum SyncError {
         project: ProjectName,
         /// The directory.
         directory: CodexPath,
-        /// The number of files in it.
+        /// The number of files in the directory.
         files: usize,
     },
     /// The codex already has something at the new path of a renamed project.

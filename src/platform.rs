@@ -53,7 +53,7 @@ pub(crate) struct Look {
     pub mode: Mode,
     /// The values that change when the file is modified.
     pub stat: Stat,
-    /// The number of its file system, for [`ChangeTimes`].
+    /// The number of the file system with the file, for [`ChangeTimes`].
     pub device: u64,
 }
 

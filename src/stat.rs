@@ -29,8 +29,9 @@ pub(crate) struct Stat {
 }
 
 impl Stat {
-    /// Whether the file is surely the one that was recorded as `known` when the file system's time
-    /// was `taken`. `keeps_change_times` answers rule 4 for the file's file system.
+    /// Whether the file has surely not changed since `known` was recorded. `taken` is the time of the
+    /// file system at which it was recorded. `keeps_change_times` says whether the file system
+    /// fulfils rule 4 at the top of this file.
     pub(crate) fn is_surely(
         &self,
         known: &Self,

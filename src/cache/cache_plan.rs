@@ -94,7 +94,7 @@ struct Facts<'p> {
     manifest: &'p Manifest,
     /// The files of all requests.
     requested: BTreeSet<&'p BStr>,
-    /// Files without an owner after this run, each with the owner whose result counts the removal.
+    /// The files that have no owner after this run, each with the owner whose result counts the removal.
     unneeded: BTreeMap<&'p BStr, &'p CacheOwner>,
     on_disk: &'p HashMap<BString, DiskEntry>,
     force: bool,

@@ -35,7 +35,7 @@ pub(super) enum DiskEntry {
     /// A link, a special file, a file that the user may not read, or one that was written while it
     /// was read.
     Other,
-    /// Nothing can exist there, because this path above it is not a directory.
+    /// Nothing can exist at the path, because this path above it is not a directory.
     Blocked(BString),
     /// The path is invalid on this file system or not accessible, for this reason. Other paths may
     /// be fine.

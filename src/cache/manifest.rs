@@ -33,7 +33,8 @@ pub(crate) struct Manifest {
 pub(crate) struct Cached {
     /// The mode and content that were written.
     pub entry: Entry,
-    /// The stat after it was written; `None` if it is unknown, so that the file is read again.
+    /// The stat of the file after the cache wrote it; `None` if the stat is unknown, so that the file
+    /// is read again.
     pub stat: Option<Stat>,
     /// The owners. A file without owners is removed by the next run.
     pub owners: Vec<CacheOwner>,

@@ -11,7 +11,7 @@ use crate::plan::{Entry, ProjectPlan};
 /// The complete list of files that one owner needs in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CacheRequest {
-    /// The project, and why it needs the files.
+    /// The project, and the reason for which it needs the files.
     pub owner: CacheOwner,
     /// The record of this request in the manifest.
     pub record: RequestRecord,
@@ -27,16 +27,16 @@ pub(crate) struct CacheRequest {
 pub(crate) struct CacheOwner {
     /// The project.
     pub project: ProjectName,
-    /// Why it needs the files.
+    /// The reason for which the project needs the files.
     pub reason: Reason,
 }
 
 /// The reason why a project needs a file in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
-    /// The project published it.
+    /// The project published the files.
     Published,
-    /// The project's `from_codex` patterns select it.
+    /// The project's `from_codex` patterns select the files.
     Pulled,
 }
 
@@ -93,6 +93,6 @@ pub(crate) enum KeepReason {
     /// The file differs from the version that the cache wrote. With `force` it is replaced or
     /// removed.
     Edited,
-    /// Another request or owner has this file above or below the path, and both cannot exist.
+    /// Another request or owner has this file, which is above or below the path. Both cannot exist.
     InUse(BString),
 }

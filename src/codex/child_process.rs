@@ -126,8 +126,8 @@ fn values_of<'h, 'n>(
 pub(in crate::codex) enum Watch {
     /// Bytes that the processes of the child read, write, send or receive.
     Bytes,
-    /// Only output. For a repository on this machine: there, server processes and hooks belong to
-    /// the child.
+    /// Only output. For a repository on this machine, because its server processes and hooks belong
+    /// to the child.
     OutputOnly,
 }
 
@@ -138,7 +138,7 @@ pub(in crate::codex) enum RunError {
     Start(io::Error),
     /// The child was ended, because it made no progress ([`Watch`]) for this time.
     NoProgress(Duration),
-    /// A signal ended it.
+    /// A signal ended the child.
     Interrupted(Interrupted),
 }
 
@@ -243,8 +243,8 @@ pub(in crate::codex) fn run(
     }
 }
 
-/// Sends the messages to the child and collects its output, until it closes both outputs. An error
-/// means that the child has to be ended.
+/// Sends the messages to the child and collects its output, until the child closes both outputs.
+/// After an error, the child must be ended.
 fn exchange(child: &mut Child, supervision: &mut Supervision<'_>) -> Result<Collected, RunError> {
     let outputs = read_outputs(child);
     let mut input = Input {
@@ -411,9 +411,9 @@ fn end(child: &mut Child) {
 
 /// A part of a child's output.
 enum Output {
-    /// Bytes of its standard output.
+    /// Bytes of the child's standard output.
     Stdout(Vec<u8>),
-    /// A line of its standard error.
+    /// A line of the child's standard error.
     Stderr(String),
 }
 

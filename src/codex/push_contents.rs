@@ -49,7 +49,7 @@ pub(crate) struct Pending {
     pub count: u32,
     /// The size of all contents together, uncompressed.
     pub bytes: u64,
-    /// Whether some of them were read and sent before.
+    /// Whether some of these contents were read and sent before.
     pub is_begun: bool,
 }
 

@@ -151,7 +151,7 @@ pub enum SigningError {
     /// The program does not exist, or cannot be executed.
     #[error("cannot run the signing program `{}`", escaped(program.as_bytes()))]
     Program {
-        /// The key that names it.
+        /// The key of git's configuration that names the program.
         key: &'static str,
         /// The program.
         program: String,

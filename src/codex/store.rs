@@ -61,7 +61,7 @@ pub(crate) struct Store {
     wants: Wants,
     /// The directory of another repository's objects, which are read as if the clone held them.
     alternate: Mutex<Option<PathBuf>>,
-    /// The packs that this run wrote, in that order.
+    /// The packs that this run wrote, the oldest first.
     written: Mutex<Vec<Written>>,
 }
 

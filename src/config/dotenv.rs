@@ -68,7 +68,8 @@ struct InvalidLine {
     hint: &'static str,
 }
 
-/// Returns the variables of `text` in their order, and an error for each line that is not one.
+/// Returns the variables of `text` in their order, and an error for each line that is not a
+/// variable.
 fn parse(text: &str) -> Vec<Result<(String, String), InvalidLine>> {
     let mut parsed = Vec::new();
     let mut rest = text;

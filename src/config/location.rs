@@ -57,7 +57,7 @@ pub enum Location {
         /// The `.env` file that sets the variable; `None` for a variable of the process.
         file: Option<PathBuf>,
     },
-    /// An option, as it is written on the command line: `--config sync.prune`.
+    /// An option of the command line, in the form of the command line: `--config sync.prune`.
     Flag(String),
 }
 

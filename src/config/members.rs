@@ -25,7 +25,7 @@ use crate::url::RemoteUrl;
 pub(crate) struct Member {
     /// The directory, absolute.
     pub directory: PathBuf,
-    /// The configuration file in this directory, if there is one.
+    /// The configuration file in the member's directory, if there is one.
     pub file: Option<PathBuf>,
     /// The origin of the project's name; `None` if it is the name of the directory.
     pub named_at: Option<Origin>,

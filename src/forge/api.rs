@@ -255,7 +255,8 @@ impl Api {
             .map_err(|error| self.unexpected(self.shown(&error.to_string())))
     }
 
-    /// Reads a response as a pull request. Its address is printed, so it must be one.
+    /// Reads a response as a pull request. The address of the pull request is printed, so it must be
+    /// an http URL.
     pub(super) fn pull_request<P: DeserializeOwned + Into<PullRequest>>(
         &self,
         body: Value,

@@ -30,7 +30,7 @@ pub(crate) enum PullRequestState {
 #[derive(Debug, Clone)]
 pub(crate) struct PullRequest {
     pub number: u64,
-    /// The address of its page.
+    /// The address of the page of the pull request.
     pub url: String,
     pub state: PullRequestState,
     /// The tip of the branch of the pull request, as far as the API knows it already. If the pull

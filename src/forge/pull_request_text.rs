@@ -32,7 +32,7 @@ pub(crate) struct ProposedProject {
     pub counts: [u64; 3],
     /// The source revision: the abbreviated commit, and the address of its page if it is known.
     pub revision: Option<(String, Option<String>)>,
-    /// A digest of its name and its files, in hexadecimal digits.
+    /// A digest of the project's name and files, in hexadecimal digits.
     pub contents: String,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct BodyContents<'c> {
     /// The text of the configuration, with placeholders replaced.
     pub introduction: &'c str,
     pub projects: &'c [ProposedProject],
-    /// The projects that are not in it, each with the reason.
+    /// The projects that are not in the pull request, each with the reason.
     pub withheld: &'c [(String, String)],
     /// The files of others that the pull request overwrites, each with the name of its project.
     pub drift: &'c [(String, String)],

@@ -252,7 +252,7 @@ struct Lexer<'p> {
     open: Vec<OpenBrace>,
 }
 
-/// A brace without its counterpart yet.
+/// An opening brace whose closing brace was not parsed yet.
 struct OpenBrace {
     /// The position of the first character inside.
     start: usize,

@@ -148,7 +148,7 @@ impl Alternative {
 }
 
 impl Segment {
-    /// The name, if it is the only one that matches.
+    /// The name that the segment matches, if it matches no other name.
     pub(crate) fn literal(&self) -> Option<&str> {
         match self {
             Self::Literal(name) => Some(name),

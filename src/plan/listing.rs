@@ -24,7 +24,7 @@ pub struct Listing {
 pub struct Entry {
     /// The kind of the entry.
     pub mode: Mode,
-    /// The id of its object.
+    /// The id of the entry's object.
     pub id: ObjectId,
 }
 

@@ -103,7 +103,7 @@ struct Page {
     recorded: Option<Moment>,
     tiles: Vec<Tile>,
     rows: Vec<Row>,
-    /// Each with the name of its project.
+    /// The warnings, each with the name of the project that it is about.
     warnings: Vec<(Option<String>, String)>,
     folded_warnings: usize,
 }

@@ -35,7 +35,7 @@ pub(super) struct WalkEntry<'e> {
     pub(super) source: BString,
     /// The kind of the entry, or of the target of a symlink that is followed.
     pub(super) kind: FileKind,
-    /// Whether it is a symlink.
+    /// Whether the entry is a symlink.
     pub(super) is_link: bool,
 }
 

@@ -19,7 +19,7 @@ const HEAD: &str = "fractary-codex committed files 1";
 /// The record of one root.
 pub(super) struct SnapshotCache {
     path: PathBuf,
-    /// Whether the record is written.
+    /// Whether this run may write a new record.
     keep: bool,
     /// The digest of the tree and of the rules.
     key: ObjectId,

@@ -53,14 +53,14 @@ pub enum Verdict {
     Warning {
         /// The problem.
         message: String,
-        /// How to correct it.
+        /// The change that the user can make.
         hint: String,
     },
     /// A sync would work for some of the projects only.
     Incomplete {
         /// The problem of the other projects.
         message: String,
-        /// How to correct it.
+        /// The change that the user can make.
         hint: String,
     },
     /// A sync would fail with this error.

@@ -76,7 +76,8 @@ pub(super) struct RemoteSession {
     /// the deletion of a branch, or because a tip might have moved. The next fetch updates base and
     /// targets from them.
     pub(super) newer_refs: Option<RemoteRefs>,
-    /// Held until the session is dropped: one run at a time per remote on this machine.
+    /// The lock that is held until the session is dropped, so that one run at a time on this machine
+    /// works with the remote.
     _queue_lock: Option<QueueLock>,
 }
 

@@ -101,9 +101,10 @@ struct Rule {
 
 #[derive(Debug, Clone)]
 enum Destination {
-    /// Below this directory (empty: the project's own). The path after the lead is kept.
+    /// A file is published below this directory (empty: the project's own). The part of its path
+    /// after the literal lead of the pattern is kept.
     Directory(Vec<u8>),
-    /// Exactly this file.
+    /// A file is published as exactly this file.
     File {
         path: Vec<u8>,
         /// Whether any source can be published there: the excludes leave a part of the pattern's

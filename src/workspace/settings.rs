@@ -141,7 +141,7 @@ pub(crate) struct PullRequestSettings {
     pub reviewers: Vec<String>,
     /// Whether pull requests are opened as drafts.
     pub is_draft: bool,
-    /// Whether the forge merges them, and how.
+    /// Whether the forge merges the pull requests, and by which method.
     pub auto_merge: AutoMerge,
 }
 

@@ -10,7 +10,7 @@ use crate::object::ObjectId;
 pub(crate) struct ParsedCommit {
     /// The root tree.
     pub tree: ObjectId,
-    /// The parents, in their order.
+    /// The parents, in the order in which the commit has them.
     pub parents: Vec<ObjectId>,
     /// The author as `NAME <EMAIL>`.
     pub author: String,

@@ -41,7 +41,7 @@ pub(crate) struct NewMerge<'p> {
 pub(crate) struct NewChain<'p> {
     /// The commit that the chain goes on top of; `None` for a branch without commits.
     pub parent: Option<ObjectId>,
-    /// The first commit, if it is a merge.
+    /// The merge that comes before the commits of the projects, if there is one.
     pub merge: Option<NewMerge<'p>>,
     /// The commits of the projects.
     pub commits: Vec<NewCommit<'p>>,
@@ -81,7 +81,7 @@ pub enum BuildError {
 /// A commit whose tree was built.
 struct CommitOfTree<'c> {
     tree: ObjectId,
-    /// The second parent, if it is a merge.
+    /// The second parent, if the commit is a merge.
     merged: Option<ObjectId>,
     message: &'c str,
 }

@@ -33,7 +33,7 @@ pub(crate) struct CommitMessage<'m> {
     pub project: &'m Project,
     /// The changes of the commit.
     pub plan: &'m ProjectPlan,
-    /// The revision of the sources, if they are in a git repository.
+    /// The revision of the sources, if the sources are in a git repository.
     pub revision: Option<&'m SourceRevision>,
     /// The value of the `Codex-Work-Id` trailer.
     pub work_id: Option<&'m str>,

@@ -305,8 +305,8 @@ mod tests {
         assert_eq!(changes(&read, to, to).unwrap(), Changes::new());
     }
 
-    /// The changes of two tips, given the trees of their nearest common ancestors and of the earlier
-    /// one that these have in common. Each tree is the number of the contents of `f`; 0: none.
+    /// The changes of two tips since their two nearest common ancestors. `earlier` is an ancestor of
+    /// both ancestors. A tree has the file `f` with the given number as contents, or no `f` for 0.
     fn since_crossing(earlier: Option<u8>, ancestors: [u8; 2], tips: [u8; 2]) -> [Changes; 2] {
         let mut trees = Trees::default();
         let mut tree = |number: u8| {

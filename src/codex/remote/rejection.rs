@@ -1,4 +1,6 @@
-//! Parses the output of `git push --porcelain`, and decides which rejections are temporary.
+//! Why a server rejects a push: the kinds of rejections, and how they are recognized, for both
+//! transports. Most of the file parses the output of `git push --porcelain`. A rejection that the
+//! native transport receives is a reason with the server's messages, or an HTTP status.
 
 use super::error_messages::{relevant_lines, status_of_push};
 use super::server_message::{is_of_server, mark, server_words};
@@ -62,7 +64,7 @@ pub enum RejectionKind {
     /// The server accepts no push to this branch, whatever it contains: the branch is protected,
     /// or the server cannot write it.
     BranchClosed,
-    /// The server requires signatures, or other ones, on the commits.
+    /// The server requires signatures on the commits, or signatures of another kind.
     SignatureRequired,
     /// The server does not accept a request of this size.
     TooLarge,
@@ -71,9 +73,9 @@ pub enum RejectionKind {
 /// The result for the ref of a push.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum RefResult {
-    /// The server updated this ref, or it had the value already.
+    /// The server updated this ref, or the ref had the new value already.
     Accepted { name: String },
-    /// The server rejected it, or git did before sending it.
+    /// The server rejected the update, or git did before sending it.
     Rejected(Rejection),
 }
 
@@ -195,7 +197,8 @@ pub(super) fn is_status_of_contents(status: u16) -> bool {
     matches!(status, 409 | 413 | 422)
 }
 
-/// The rejection of a push with such a status and the server's message `words`.
+/// The rejection of a push with a [status about its contents](is_status_of_contents). `words` are the
+/// lines of the server's message.
 pub(super) fn of_status(status: u16, words: Vec<String>) -> Rejection {
     let (kind, reason) = match status {
         413 => (

@@ -17,7 +17,7 @@ use crate::sync::remote_session::RemoteSession;
 struct Attempt {
     /// The commit that the branch is to point to.
     head: ObjectId,
-    /// The tip of the branch that it replaces; `None` if it creates the branch.
+    /// The tip of the branch that the push replaces; `None` if the push creates the branch.
     replaces: Option<ObjectId>,
     /// The commit that the commits are on top of.
     base: Option<ObjectId>,

@@ -43,7 +43,7 @@ pub(super) struct CommittedBranch {
     /// The commit that the branch is to point to: the last one, or the base if only a branch is
     /// created.
     pub(super) head: ObjectId,
-    /// The commit that the first one is on top of.
+    /// The commit that the first new commit is on top of.
     pub(super) base: Option<ObjectId>,
     /// The commits by project index.
     pub(super) commits: BTreeMap<usize, ObjectId>,

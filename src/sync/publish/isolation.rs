@@ -82,7 +82,7 @@ struct NamedProjects {
 /// How many of the projects that are not named are pushed, if there are no suspects.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum PushSize {
-    /// All of them: the server names the projects that it rejects.
+    /// All projects that are not named, because the server names the projects that it rejects.
     All,
     /// A part that depends on the number of rejected projects.
     #[default]
@@ -401,9 +401,9 @@ mod tests {
     enum Naming {
         /// The projects that it rejects.
         Rejected,
-        /// The first of them.
+        /// The first project that it rejects.
         FirstRejected,
-        /// All projects up to the first of them.
+        /// All projects up to the first one that it rejects.
         UpToFirstRejected,
         /// All projects that it does not reject.
         Accepted,
@@ -413,9 +413,9 @@ mod tests {
         Last,
         /// One project that it does not reject.
         OneAccepted(usize),
-        /// Those of these projects that are in the push.
+        /// The projects of this set that are in the push.
         These(BTreeSet<usize>),
-        /// Those of these projects that are in the push, and the projects that it rejects.
+        /// The projects of this set that are in the push, and the projects that the server rejects.
         RejectedAndThese(BTreeSet<usize>),
     }
 

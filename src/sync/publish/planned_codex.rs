@@ -80,8 +80,8 @@ impl OutsidePaths {
 pub(super) struct CodexTrees<'s> {
     /// The clone.
     pub(super) store: &'s Store,
-    /// The commit below those of the plan, and the tip of the branch of the codex, which can be
-    /// merged. A path exists if one of them has it.
+    /// The commit that the plan is on top of, and the tip of the branch of the codex, which the run
+    /// may merge. A path exists if one of these commits has it.
     pub(super) commits: BTreeSet<ObjectId>,
 }
 

@@ -20,7 +20,7 @@ pub(super) struct RecordedTip {
     pub(super) branch: String,
     /// `None` for a codex without commits.
     pub(super) tip: Option<ObjectId>,
-    /// When it was recorded, in seconds since the epoch.
+    /// The time of the record, in seconds since the epoch.
     pub(super) time: i64,
 }
 

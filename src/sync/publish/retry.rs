@@ -13,9 +13,10 @@ const SAME_TIP_TRIES: u32 = 2;
 /// The retries of a run.
 pub(super) struct Retries {
     limit: u32,
-    /// The delays, which depend on the duration of the first attempt; `None` before it.
+    /// The delays, which depend on the duration of the first attempt; `None` until the first attempt
+    /// has ended.
     delays: Option<Box<dyn Iterator<Item = Duration>>>,
-    /// The number of the last attempts that failed while the tip stayed the same.
+    /// How many attempts, up to the last one, have failed in a row while the tip stayed the same.
     at_same_tip: u32,
 }
 

@@ -42,13 +42,15 @@ struct CacheGroup<'r> {
     planned: PlannedCache,
 }
 
-/// A cache with its plan. If that fails, one slot per project: `Some` for each project that failed,
-/// `None` for the others, which are not pulled either because they share the cache.
+/// A cache with its plan. If there is none, one value per project of the cache: the error of a project
+/// that failed, or `None` for a project that is not pulled because it shares the cache with one that
+/// failed.
 type PlannedCache = Result<(Cache, CachePlan), Vec<Option<ProjectError>>>;
 
 /// Pulls the files of `projects` into their caches, and returns a report per project.
 ///
-/// In a dry run, `planned_publishes` and `simulated_caches` are the result of the publishing half.
+/// In a dry run of both directions, `planned_publishes` has the plans that would be published before,
+/// and `simulated_caches` the caches as they would be then.
 pub(super) fn pull<'r>(
     request: &'r SyncRequest<'r>,
     projects: &[&'r Project],

@@ -41,7 +41,8 @@ use ls_refs::Listed;
 
 /// The `git` program for one remote.
 pub(in crate::codex) struct GitProcess {
-    /// Its URL is the one that is contacted: git's configuration has rewritten it already.
+    /// The context. The URL of its remote is the one that is contacted: git's configuration has
+    /// already rewritten it.
     context: RemoteContext,
     /// The name of the remote for the child processes of this run. It is random, so that no section
     /// of the user's configuration can extend or replace the remote.

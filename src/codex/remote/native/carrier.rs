@@ -15,7 +15,8 @@ pub(super) type ResponseReader<'r> = &'r mut dyn FnMut(&mut dyn Read) -> Result<
 pub(super) enum RequestBody<'b> {
     None,
     Bytes(&'b [u8]),
-    /// Written while it is sent. The length, if it is known in advance.
+    /// A body that is written while it is sent. `length` is its length in bytes, if that is known in
+    /// advance.
     Stream {
         length: Option<u64>,
         write: Writer<'b>,

@@ -33,7 +33,7 @@ const FRESH: Duration = Duration::from_millis(500);
 
 /// The response to a push.
 pub(super) struct Answered {
-    /// One report per update, in the same order.
+    /// The report of each update, in the order of the updates.
     pub(super) reports: Vec<Report>,
     /// Messages of the server, such as those of its hooks.
     pub(super) messages: Vec<String>,
@@ -42,7 +42,7 @@ pub(super) struct Answered {
 /// A push that failed.
 pub(super) struct PushFailure {
     pub(super) failure: Failure,
-    /// Whether all of it was sent, so that the server may have updated the branches.
+    /// Whether all of the push was sent, so that the server may have updated the branches.
     pub(super) is_sent: bool,
     pub(super) messages: Vec<String>,
 }

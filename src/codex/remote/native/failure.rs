@@ -14,7 +14,7 @@ pub(super) enum Failure {
     #[error("{kind:?}: {}", detail.join("; "))]
     Remote {
         kind: RemoteErrorKind,
-        /// Lines that explain it: messages of the server, if there are any.
+        /// Lines that explain the failure: messages of the server, if there are any.
         detail: Vec<String>,
         /// The delay before the next attempt that the server asks for.
         retry_after: Option<Duration>,

@@ -25,7 +25,7 @@ const MAX_BYTES: u64 = 8 << 20;
 pub(super) struct KeptTrees {
     path: PathBuf,
     is_writable: bool,
-    /// The packs without blobs of this run's fetches, or the kept one. Together they contain all
+    /// The packs without blobs that this run has fetched, or the pack of an earlier run. Together they contain all
     /// trees of the tip.
     packs: Option<Vec<PathBuf>>,
 }

@@ -66,7 +66,8 @@ use service_process::ServiceProcesses;
 
 /// The native transport for one remote.
 pub(super) struct Native {
-    /// Its URL is the one that is contacted: git's configuration has rewritten it already.
+    /// The context. The URL of its remote is the one that is contacted: git's configuration has
+    /// already rewritten it.
     context: RemoteContext,
     client: Mutex<ActiveClient>,
 }

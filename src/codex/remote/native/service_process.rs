@@ -32,8 +32,8 @@ pub(super) struct ServiceProgram {
     pub(super) missing: RemoteErrorKind,
     /// The sentence of the error `missing` that says why the program is needed.
     pub(super) need: &'static str,
-    /// Whether its input is a socket instead of a pipe, which is faster for large pushes. Some
-    /// programs that users configure do not work with a socket.
+    /// Whether the program gets a socket as its input, instead of a pipe. A socket is faster for
+    /// large pushes, but some programs that users configure do not work with one.
     pub(super) accepts_socket: bool,
 }
 
@@ -158,7 +158,7 @@ struct Session {
     /// The lines of standard error.
     stderr: Arc<Mutex<Vec<String>>>,
     listener: Option<thread::JoinHandle<()>>,
-    /// Whether it is ended without waiting for it: it failed, or is not needed.
+    /// Whether the process is ended at once, because it failed or is not needed.
     is_abandoned: bool,
     _running: Running,
 }

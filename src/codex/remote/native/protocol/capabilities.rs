@@ -42,7 +42,7 @@ pub(in crate::codex::remote::native) enum Version {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::codex::remote::native) struct Capabilities {
     pub(in crate::codex::remote::native) version: Version,
-    /// As the server sent them: `NAME` or `NAME=VALUE`.
+    /// The capabilities as the server sent them: `NAME` or `NAME=VALUE`.
     pub(in crate::codex::remote::native) lines: Vec<String>,
 }
 

@@ -28,9 +28,10 @@ pub(in crate::codex::remote::native) struct Update<'u> {
 /// The server's report on one update of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::codex::remote::native) enum Report {
-    /// The branch was updated, or this other ref instead.
+    /// The update was accepted. For a ref other than the branch, with the name of the ref that the
+    /// server updated.
     Accepted(Option<String>),
-    /// The update was rejected, for this reason.
+    /// The server rejected the update, for this reason.
     Rejected(String),
     /// The server could not store the objects.
     NotUnpacked(String),
