@@ -123,7 +123,7 @@ pub(crate) mod plan;
 pub(crate) mod scan;
 pub mod workspace;
 
-// The codex, its forge, the local cache, and the recorded state.
+// The codex (with all use of git), its forge, the local cache, and the recorded state.
 pub(crate) mod cache;
 pub(crate) mod codex;
 pub(crate) mod forge;

@@ -196,7 +196,7 @@ impl Orphan {
         format!("run {}", commands.join(" or "))
     }
 
-    /// What is left, for a message.
+    /// A sentence that describes the directory, for a message.
     pub(crate) fn description(&self) -> String {
         let Self {
             project, directory, ..

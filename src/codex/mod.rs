@@ -1,8 +1,12 @@
-//! The codex: the only part of the program that uses git.
+//! All use of git: the codex, and the repositories of the projects.
 //!
-//! [`store`] is the clone, [`remote`] exchanges objects with the remote, [`objects`] reads and
-//! writes trees, commits and packs, and [`signing`] signs commits. Values that leave this module
-//! are owned and contain no git handles.
+//! | | |
+//! |---|---|
+//! | the codex | [`store`] is the clone, and [`remote`] exchanges objects with the remote |
+//! | the repositories of the projects, which are only read | [`source_repository`], [`source_revision`] and [`uncommitted`] |
+//! | both | [`objects`] reads and writes trees, commits and packs; [`identity`] and [`signing`] are about commits; [`git_config`] reads git's configuration |
+//!
+//! Values that leave this module are owned and contain no git handles.
 
 mod child_process;
 mod clone_check;

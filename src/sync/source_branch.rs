@@ -12,13 +12,14 @@ struct CiSystem {
     commit: &'static str,
     /// The variable with the branch, in a build that is not about a pull request.
     branch: &'static str,
-    /// The variable that is only set in a build that is about a tag; empty if there is none.
+    /// The variable that is only set in a build that is about a tag; empty without such a
+    /// variable.
     tag: &'static str,
     /// In a build that is about a pull request: the variable with the branch that is to be merged,
     /// and the variable with the branch that it is merged into.
     pull_request: (&'static str, &'static str),
     /// The variable that is set, and not `false`, if the branch of the pull request is in another
-    /// repository; empty if there is none.
+    /// repository; empty without such a variable.
     fork: &'static str,
 }
 

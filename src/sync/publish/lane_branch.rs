@@ -41,7 +41,7 @@ pub(super) struct LaneBranch<'l, 'r, 'v> {
     is_pushed: bool,
     /// The time for which the run may still wait for the forge.
     patience: &'l mut Duration,
-    /// The pull request as the forge showed it last; `None` if there is none.
+    /// The pull request as the forge showed it last; `None` without a pull request.
     pub(super) shown: Option<PullRequest>,
     /// The projects that the pull request changes, if they are known.
     projects: Option<Vec<ProjectName>>,

@@ -106,7 +106,8 @@ impl CodexTrees<'_> {
 }
 
 impl<'p> PlannedCodex<'p> {
-    /// The codex after `plan`. Only the planned projects are known.
+    /// The codex after `plan`. Only the paths of the planned projects are known, until
+    /// [`Self::look_outside`] adds others.
     pub(super) fn new(plan: PlanInProgress<'p>) -> Self {
         let projects = plan.listings.iter().map(|(index, listing)| {
             let listing = match plan.decisions.get(index) {

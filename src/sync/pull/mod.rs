@@ -42,7 +42,7 @@ struct CacheGroup<'r> {
     planned: PlannedCache,
 }
 
-/// A cache with its plan. If there is none, one value per project of the cache: the error of a project
+/// A cache with its plan. If the cache cannot be planned, one value per project of the cache: the error of a project
 /// that failed, or `None` for a project that is not pulled because it shares the cache with one that
 /// failed.
 type PlannedCache = Result<(Cache, CachePlan), Vec<Option<ProjectError>>>;
