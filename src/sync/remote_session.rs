@@ -270,7 +270,7 @@ fn find_branches(
             branch: refs.branch,
             url: transport.url().to_string(),
             head: refs.head.map(|(name, _)| name),
-            environment: request.workspace.environment.clone(),
+            environment: request.workspace.environment_name.clone(),
         });
     }
     Ok(refs)

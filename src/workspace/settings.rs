@@ -22,7 +22,7 @@ pub struct Workspace {
     /// The name of the codex repository.
     pub codex_repo: Option<String>,
     /// The name of the environment that `--env` selects, for the placeholder `{env}`.
-    pub environment: Option<String>,
+    pub environment_name: Option<String>,
     /// The location of the codex, and how to connect to it.
     pub remote: Remote,
     /// The projects in the order of their names. Their directories in the codex do not overlap.

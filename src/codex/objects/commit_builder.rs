@@ -296,8 +296,8 @@ struct Builder<'s> {
     /// The new trees. A tree is removed when it is replaced at all of its places, because no later
     /// commit edits it.
     trees: HashMap<ObjectId, NewTree>,
-    /// The length of the delta chain of each new tree.
-    chains: HashMap<ObjectId, u32>,
+    /// For each new tree, the number of deltas that must be applied to read it.
+    delta_depths: HashMap<ObjectId, u32>,
     objects: Vec<Encoded>,
 }
 
@@ -306,7 +306,7 @@ impl<'s> Builder<'s> {
         Self {
             store,
             trees: HashMap::new(),
-            chains: HashMap::new(),
+            delta_depths: HashMap::new(),
             objects: Vec::new(),
         }
     }
@@ -346,17 +346,17 @@ impl TreeStore for Builder<'_> {
         if base == Some(id) {
             return id;
         }
-        if !self.chains.contains_key(&id) {
+        if !self.delta_depths.contains_key(&id) {
             // A delta against the replaced tree, unless the chain becomes too long.
             let delta = base.and_then(|base| {
                 let replaced = self.trees.get(&base)?;
-                let chain = self.chains.get(&base)? + 1;
+                let depth = self.delta_depths.get(&base)? + 1;
                 let encode = || pack::delta(id, &data, base, &replaced.data);
-                (chain <= MAX_CHAIN).then(|| (encode(), chain))
+                (depth <= MAX_CHAIN).then(|| (encode(), depth))
             });
-            let (encoded, chain) = delta.unwrap_or_else(|| (pack::whole(id, Kind::Tree, &data), 0));
+            let (encoded, depth) = delta.unwrap_or_else(|| (pack::whole(id, Kind::Tree, &data), 0));
             self.objects.push(encoded);
-            self.chains.insert(id, chain);
+            self.delta_depths.insert(id, depth);
         }
         if let Some(base) = base {
             self.replace(base);

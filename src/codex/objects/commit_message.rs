@@ -59,7 +59,7 @@ impl CommitMessage<'_> {
         let text = |value: &'_ Option<String>| value.clone().unwrap_or_default();
         let organization = text(&workspace.organization);
         let codex_repo = text(&workspace.codex_repo);
-        let environment = text(&workspace.environment);
+        let environment = text(&workspace.environment_name);
         let values = [
             ("count", Some(count.as_str())),
             ("project", Some(self.project.name.as_str())),

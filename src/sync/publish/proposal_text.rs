@@ -272,7 +272,7 @@ fn filled(
     let value = |value: &Option<String>| inert(value.as_deref().unwrap_or_default());
     let organization = value(&workspace.organization);
     let codex_repo = value(&workspace.codex_repo);
-    let environment = value(&workspace.environment);
+    let environment = value(&workspace.environment_name);
     let directory = workspace.root.file_name().unwrap_or_default();
     let directory = inert(&directory.to_string_lossy());
     let branch = inert(&session.base.branch);

@@ -100,7 +100,7 @@ fn resolve(configuration: &Configuration) -> (Option<Workspace>, Findings) {
         root: configuration.root.clone(),
         organization: raw.organization.clone(),
         codex_repo: raw.codex_repo.clone(),
-        environment: configuration.environment_name.clone(),
+        environment_name: configuration.environment_name.clone(),
         forge: forge_settings::resolve(configuration, &remote, &mut findings),
         pull_request: pull_requests::resolve(configuration, &mut findings),
         remote,
