@@ -72,8 +72,8 @@ impl RequestRecord {
     }
 }
 
-/// The result of one request. Before the plan is applied, it is what is planned; after that, what
-/// was done.
+/// The result of one request: the planned changes, or the changes that were made, once the plan was
+/// applied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct RequestResult {
     /// The written and removed files. `unmanaged` counts the kept ones.

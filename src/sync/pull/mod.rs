@@ -42,9 +42,9 @@ struct CacheGroup<'r> {
     planned: PlannedCache,
 }
 
-/// A cache with its plan. If the cache cannot be planned, one value per project of the cache: the error of a project
-/// that failed, or `None` for a project that is not pulled because it shares the cache with one that
-/// failed.
+/// A cache with its plan. If the cache cannot be planned, one value per project of the cache: the
+/// error of a project that failed, or `None` for a project that is not pulled because it shares the
+/// cache with one that failed.
 type PlannedCache = Result<(Cache, CachePlan), Vec<Option<ProjectError>>>;
 
 /// Pulls the files of `projects` into their caches, and returns a report per project.
@@ -76,8 +76,8 @@ pub(super) fn pull<'r>(
 
 impl<'r> PullRun<'r> {
     /// Opens the cache of each project, and a cache that only has files of removed projects, so that
-    /// these files are deleted. All caches are locked before
-    /// the clone is used, and in the order of their paths, so that concurrent runs cannot deadlock.
+    /// these files are deleted. All caches are locked before the clone is used, and in the order of
+    /// their paths, so that concurrent runs cannot deadlock.
     fn open_caches(
         &self,
         projects: &[&'r Project],
