@@ -55,6 +55,8 @@ pub struct SyncOutcome {
     pub remote: RemoteState,
     /// The pull requests of the sync branches, in the order of the branches.
     pub pull_requests: Vec<Proposal>,
+    /// The number of projects that options of the selection left out; `None` without such an option.
+    pub selection: Option<ProjectSelection>,
     /// The projects, in name order. A project that is published and pulled has one report per
     /// direction.
     pub projects: Vec<ProjectReport>,
@@ -70,6 +72,32 @@ pub struct SyncOutcome {
     pub failure: Option<SyncError>,
     /// The duration of the run.
     pub duration: Duration,
+}
+
+/// The projects that a run has selected among those that it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "Selection")]
+#[non_exhaustive]
+pub struct ProjectSelection {
+    /// Number of projects before anything was left out.
+    pub projects: usize,
+    /// Number of selected projects.
+    pub selected: usize,
+    /// The revision of `--changed-since`, as it was given.
+    pub changed_since: Option<String>,
+    /// Number of projects that were left out because they have not changed since that revision.
+    pub unchanged: usize,
+}
+
+impl fmt::Display for ProjectSelection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = pluralize(self.projects as u64, "project");
+        write!(f, "{} of {all} selected", self.selected)?;
+        if let Some(revision) = &self.changed_since {
+            write!(f, ": changed since {}", escaped(revision.as_bytes()))?;
+        }
+        Ok(())
+    }
 }
 
 /// The codex, before and after a run.

@@ -104,7 +104,7 @@ pub(crate) enum Command {
     /// Move the directory of a renamed project in the codex
     Rename(RenameArgs),
     /// List the projects: root, path in the codex, number of matching files
-    Projects(DocumentArgs),
+    Projects(ProjectsArgs),
     /// Inspect or clear the local cache
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -347,6 +347,25 @@ pub(crate) struct Selection {
     /// Project name or glob (repeatable)
     #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) project: Vec<String>,
+    /// Only projects that have changed since REV (`auto`: since the base of the pull request or push)
+    ///
+    /// A project has changed if its files or its configuration have, in the commits since REV, the
+    /// index or the working tree. The commits are those of `git diff REV...HEAD`. Each git repository
+    /// resolves REV for itself. Projects outside of git repositories are always selected. `auto` works
+    /// in builds of GitHub, GitLab, Buildkite and Jenkins.
+    #[arg(long, value_name = "REV", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) changed_since: Option<String>,
+}
+
+/// `projects`.
+#[derive(Debug, Args)]
+pub(crate) struct ProjectsArgs {
+    /// Project selection.
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Output options.
+    #[command(flatten)]
+    pub(crate) output: DocumentArgs,
 }
 
 /// `sync`.

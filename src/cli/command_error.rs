@@ -6,6 +6,7 @@ use crate::config::problem::Problems;
 use crate::outcome::SyncError;
 use crate::report::ErrorReport;
 use crate::sync::FormerDirectoryError;
+use crate::sync::changed_since::ChangedSinceError;
 use crate::workspace::SelectError;
 
 /// An error that ends a command.
@@ -61,6 +62,15 @@ impl From<&SelectError> for CommandError {
     fn from(error: &SelectError) -> Self {
         Self {
             report: error_report::of_selection(error),
+            exit: exit::USAGE,
+        }
+    }
+}
+
+impl From<&ChangedSinceError> for CommandError {
+    fn from(error: &ChangedSinceError) -> Self {
+        Self {
+            report: error_report::of_changed_since(error),
             exit: exit::USAGE,
         }
     }

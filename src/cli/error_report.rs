@@ -26,6 +26,7 @@ use crate::platform;
 use crate::report::ErrorReport;
 use crate::scan::{ScanError, UnreadableObject, UnusableRepository};
 use crate::sync::FormerDirectoryError;
+use crate::sync::changed_since::ChangedSinceError;
 use crate::text::pluralize;
 use crate::workspace::SelectError;
 
@@ -83,6 +84,27 @@ pub(super) fn of_selection(error: &SelectError) -> ErrorReport {
         kind: "usage",
         message: error.to_string(),
         hints,
+        causes: Vec::new(),
+    }
+}
+
+/// Reports why the changed projects cannot be selected.
+pub(super) fn of_changed_since(error: &ChangedSinceError) -> ErrorReport {
+    let hint = match error {
+        ChangedSinceError::UnknownRevision { .. } => {
+            "fetch the revision, or use another one, e.g. `--changed-since origin/main`".to_owned()
+        }
+        ChangedSinceError::Shallow { hint, .. } => {
+            format!("clone more commits: {hint}")
+        }
+        ChangedSinceError::NoBuild => {
+            "name a revision, e.g. `--changed-since origin/main`".to_owned()
+        }
+    };
+    ErrorReport {
+        kind: "usage",
+        message: error.to_string(),
+        hints: vec![hint],
         causes: Vec::new(),
     }
 }

@@ -81,7 +81,7 @@ fn dispatch(command: Command, context: &Context) -> u8 {
             commands::completions_and_man::completions(shell, context)
         }
         Command::Man { pages } => commands::completions_and_man::man(pages.as_deref(), context),
-        Command::Projects(output) => commands::projects::run(&output, context),
+        Command::Projects(arguments) => commands::projects::run(&arguments, context),
         Command::Cache(command) => commands::cache::run(&command, context),
         Command::Config(command) => commands::config::run(&command, context),
         Command::ConfigValidate => commands::config::run(&ConfigCommand::Validate, context),

@@ -17,6 +17,8 @@ pub(crate) mod push_contents;
 pub(crate) mod queue_lock;
 pub(crate) mod remote;
 pub(crate) mod signing;
+pub(crate) mod source_changes;
+pub(crate) mod source_index;
 pub(crate) mod source_repository;
 pub(crate) mod source_revision;
 pub(crate) mod store;

@@ -141,6 +141,11 @@ impl SourceRepository {
         self.directory.as_deref()
     }
 
+    /// The git directory.
+    pub(crate) fn git_directory(&self) -> PathBuf {
+        self.git().path().to_owned()
+    }
+
     fn unreadable(&self, git: &git2::Repository, error: &git2::Error) -> UnreadableRepository {
         let inside = self.directory.as_deref().unwrap_or(git.path());
         UnreadableRepository::new(inside, error)
@@ -317,7 +322,7 @@ fn damaged(id: ObjectId, reason: &dyn fmt::Display) -> UnreadableObject {
 }
 
 /// The commit that `reference` names, if it was found by one.
-fn source_commit(
+pub(super) fn source_commit(
     commit: &git2::Commit<'_>,
     reference: Option<&git2::Reference<'_>>,
 ) -> SourceCommit {

@@ -46,7 +46,19 @@ pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) ->
 /// Reads the section `codex` of the file at `path`; `None` if the file has no such section.
 pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Option<Node>, Problem> {
     let whole = Origin::whole(layer, Location::File(path.to_owned()), base);
-    let Some(mut document) = read(path, &whole)? else {
+    section_of(read(path, &whole)?)
+}
+
+/// Reads the section `codex` of `bytes`, an earlier version of the file at `path`.
+pub(super) fn earlier_section(path: &Path, bytes: &[u8]) -> Result<Option<Node>, Problem> {
+    let location = Location::File(path.to_owned());
+    let whole = Origin::whole(LayerKind::Workspace, location, Path::new("/"));
+    section_of(parse(path, bytes, &whole)?)
+}
+
+/// The section `codex` of a document.
+fn section_of(document: Option<Node>) -> Result<Option<Node>, Problem> {
+    let Some(mut document) = document else {
         return Ok(None);
     };
     if document.as_map().is_none() {
@@ -69,7 +81,12 @@ pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Opti
 /// origin.
 pub(super) fn read(path: &Path, whole: &Origin) -> Result<Option<Node>, Problem> {
     let bytes = fs::read(path).map_err(|error| unreadable(path, &error).at(whole))?;
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
+    parse(path, &bytes, whole)
+}
+
+/// Parses `bytes` in the format of the extension of `path`, as [`read`].
+fn parse(path: &Path, bytes: &[u8], whole: &Origin) -> Result<Option<Node>, Problem> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {

@@ -18,6 +18,7 @@
 
 mod assign;
 pub(crate) mod check;
+pub(crate) mod comparison;
 pub(crate) mod compat;
 mod configuration;
 mod diagnostics;

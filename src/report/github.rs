@@ -23,7 +23,11 @@ pub(crate) fn summary(
     outcome: &SyncOutcome,
     errors: impl Fn(&ProjectReport) -> Option<ErrorReport>,
 ) -> String {
-    let mut text = String::from("| project | added | modified | deleted | unchanged | result |\n");
+    let mut text = String::new();
+    if let Some(selection) = &outcome.selection {
+        let _ = writeln!(text, "{}\n", code(&selection.to_string()));
+    }
+    text.push_str("| project | added | modified | deleted | unchanged | result |\n");
     text.push_str("| :-- | --: | --: | --: | --: | :-- |\n");
 
     for project in &outcome.projects {

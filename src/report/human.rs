@@ -37,6 +37,13 @@ pub(crate) struct View {
 /// Formats the whole result.
 pub(crate) fn sync(outcome: &SyncOutcome, view: View) -> String {
     let mut text = String::new();
+    if let Some(selection) = &outcome.selection {
+        let _ = writeln!(text, "{selection}");
+        if selection.selected == 0 && outcome.failure.is_none() {
+            text.push_str("nothing to do\n");
+            return text;
+        }
+    }
     if view.changes {
         for project in &outcome.projects {
             write_changes(&mut text, project, view);

@@ -9,8 +9,8 @@ use super::ErrorReport;
 use crate::checks::{ContentCheck, Finding, Severity};
 use crate::config::Direction;
 use crate::outcome::{
-    self, Orphan, OthersChange, ProjectOutcome, ProjectReport, Proposal, ProposalState, Pushed,
-    Status, SyncBranch, SyncOutcome, Totals,
+    self, Orphan, OthersChange, ProjectOutcome, ProjectReport, ProjectSelection, Proposal,
+    ProposalState, Pushed, Status, SyncBranch, SyncOutcome, Totals,
 };
 use crate::paths::escaped;
 use crate::plan::{Change, ProjectPlan};
@@ -36,6 +36,11 @@ pub(crate) struct SyncDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub orphans: Vec<OrphanDocument>,
+    /// The number of projects that an option such as `--changed-since` left out; only present with such
+    /// an option.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub selection: Option<ProjectSelection>,
     /// The projects, in name order.
     pub projects: Vec<ProjectDocument>,
     /// Sums over all projects.
@@ -354,6 +359,7 @@ pub(crate) fn document(
         }),
         pull_requests: outcome.pull_requests.iter().map(pull_request).collect(),
         orphans: outcome.orphans.iter().map(orphan).collect(),
+        selection: outcome.selection.clone(),
         projects,
         totals: outcome.totals(),
         pushed: match outcome.pushed {
@@ -381,6 +387,7 @@ pub(crate) fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument 
         remote: None,
         pull_requests: Vec::new(),
         orphans: Vec::new(),
+        selection: None,
         projects: Vec::new(),
         totals: Totals::default(),
         pushed: Some(false),

@@ -183,6 +183,14 @@ pub fn count(project: &Project) -> Result<Survey, ScanError> {
     Ok(survey(&walk::walk(project, root.path())?))
 }
 
+/// The sources of the files of a project that would be published, in path order, without reading
+/// them.
+pub(crate) fn claimed_sources(project: &Project) -> Result<Vec<BString>, ScanError> {
+    let root = SourceRoot::open(project)?;
+    let files = walk::walk(project, root.path())?.files.into_iter();
+    Ok(files.map(|file| file.source).collect())
+}
+
 /// Counts the files of a project that would be published from a commit.
 pub(crate) fn count_committed(
     project: &Project,

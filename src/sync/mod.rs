@@ -6,6 +6,8 @@
 mod authorship;
 mod cache_update;
 mod caches;
+pub(crate) mod changed_since;
+mod ci_system;
 mod connection;
 pub mod doctor;
 mod former_directory;
@@ -64,8 +66,8 @@ fn sync_both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
     let published = in_direction(request, Direction::ToCodex);
     let pulled = in_direction(request, Direction::FromCodex);
     let direction = match (published.is_empty(), pulled.is_empty()) {
-        (true, _) => Direction::FromCodex,
-        (false, true) => Direction::ToCodex,
+        (true, false) => Direction::FromCodex,
+        (_, true) => Direction::ToCodex,
         (false, false) => Direction::Bidirectional,
     };
 
@@ -147,6 +149,7 @@ fn empty_outcome(request: &SyncRequest<'_>, direction: Direction) -> SyncOutcome
         },
         pull_requests: Vec::new(),
         orphans: Vec::new(),
+        selection: None,
         projects: Vec::new(),
         pushed: Pushed::No,
         attempts: 0,

@@ -1,13 +1,13 @@
 //! The branch that sources were checked out from, for `sync.to_codex.branches`. CI systems check out
 //! a commit without a branch, and name the branch in variables.
 
+use super::ci_system::CiSystem;
 use crate::environment::Environment;
 use crate::object::ObjectId;
 
-/// The names of the variables in which a CI system describes a build.
-struct CiSystem {
-    /// The variable that only this system sets.
-    marker: &'static str,
+/// The names of the variables in which a CI system describes the branch of a build.
+struct BranchVariables {
+    system: CiSystem,
     /// The variable with the commit of the build.
     commit: &'static str,
     /// The variable with the branch, in a build that is not about a pull request.
@@ -23,17 +23,17 @@ struct CiSystem {
     fork: &'static str,
 }
 
-const SYSTEMS: [CiSystem; 7] = [
-    CiSystem {
-        marker: "GITHUB_ACTIONS",
+const SYSTEMS: [BranchVariables; 7] = [
+    BranchVariables {
+        system: CiSystem::GitHub,
         commit: "GITHUB_SHA",
         branch: "GITHUB_REF",
         tag: "",
         pull_request: ("GITHUB_HEAD_REF", "GITHUB_BASE_REF"),
         fork: "",
     },
-    CiSystem {
-        marker: "GITLAB_CI",
+    BranchVariables {
+        system: CiSystem::GitLab,
         commit: "CI_COMMIT_SHA",
         branch: "CI_COMMIT_BRANCH",
         tag: "CI_COMMIT_TAG",
@@ -43,40 +43,40 @@ const SYSTEMS: [CiSystem; 7] = [
         ),
         fork: "",
     },
-    CiSystem {
-        marker: "BUILDKITE",
+    BranchVariables {
+        system: CiSystem::Buildkite,
         commit: "BUILDKITE_COMMIT",
         branch: "BUILDKITE_BRANCH",
         tag: "BUILDKITE_TAG",
         pull_request: ("", "BUILDKITE_PULL_REQUEST_BASE_BRANCH"),
         fork: "",
     },
-    CiSystem {
-        marker: "JENKINS_URL",
+    BranchVariables {
+        system: CiSystem::Jenkins,
         commit: "GIT_COMMIT",
         branch: "BRANCH_NAME",
         tag: "TAG_NAME",
         pull_request: ("CHANGE_BRANCH", "CHANGE_TARGET"),
         fork: "CHANGE_FORK",
     },
-    CiSystem {
-        marker: "BITBUCKET_BUILD_NUMBER",
+    BranchVariables {
+        system: CiSystem::Bitbucket,
         commit: "BITBUCKET_COMMIT",
         branch: "BITBUCKET_BRANCH",
         tag: "BITBUCKET_TAG",
         pull_request: ("", "BITBUCKET_PR_DESTINATION_BRANCH"),
         fork: "",
     },
-    CiSystem {
-        marker: "CIRCLECI",
+    BranchVariables {
+        system: CiSystem::CircleCi,
         commit: "CIRCLE_SHA1",
         branch: "CIRCLE_BRANCH",
         tag: "CIRCLE_TAG",
         pull_request: ("", ""),
         fork: "",
     },
-    CiSystem {
-        marker: "TF_BUILD",
+    BranchVariables {
+        system: CiSystem::Azure,
         commit: "BUILD_SOURCEVERSION",
         branch: "BUILD_SOURCEBRANCH",
         tag: "",
@@ -95,8 +95,8 @@ const SYSTEMS: [CiSystem; 7] = [
 /// is merged into. If both have one name, the first is in a fork.
 pub(super) fn of_ci(environment: &Environment, head: ObjectId) -> Result<String, &'static str> {
     let get = |name: &str| (!name.is_empty()).then(|| environment.get(name)).flatten();
-    let system = SYSTEMS.iter().find(|system| get(system.marker).is_some());
-    let Some(system) = system else {
+    let running = CiSystem::of(environment);
+    let Some(system) = SYSTEMS.iter().find(|one| Some(one.system) == running) else {
         return Err("no branch is checked out");
     };
     let named = get(system.commit).and_then(ObjectId::from_hex);

@@ -2,6 +2,7 @@
 //! repositories (`sync.to_codex.source`).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bstr::BStr;
@@ -42,6 +43,14 @@ impl Sources {
         project: &Project,
     ) -> Result<Option<Arc<SourceRepository>>, UnreadableRepository> {
         self.repositories.of(&project.root)
+    }
+
+    /// The repository that contains a directory; `None` if it is not in one.
+    pub(super) fn repository_of(
+        &self,
+        directory: &Path,
+    ) -> Result<Option<Arc<SourceRepository>>, UnreadableRepository> {
+        self.repositories.of(directory)
     }
 
     /// Whether a project is published from a revision that was given for the run.

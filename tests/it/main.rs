@@ -7,6 +7,7 @@ mod addresses;
 mod branch_mode;
 mod cached_clone;
 mod carriers;
+mod changed_since;
 mod checks;
 mod checks_links;
 mod claims;

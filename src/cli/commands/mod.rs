@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod init;
 mod page_target;
+mod project_selection;
 pub(crate) mod projects;
 pub(crate) mod retire;
 mod run_output;

@@ -5,13 +5,15 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
+use super::project_selection::{narrow, select_or_all};
 use super::{finish, to_json};
 use crate::cache::selected::unmatched_at_last_pull;
-use crate::cli::args::DocumentArgs;
+use crate::cli::args::ProjectsArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::config::Direction;
 use crate::event::Event;
+use crate::outcome::ProjectSelection;
 use crate::paths::shown;
 use crate::report::table::table;
 use crate::scan::{ScanError, Survey, useless_patterns};
@@ -19,16 +21,19 @@ use crate::sync::sources::Sources;
 use crate::workspace::{Project, Workspace};
 
 /// Runs the command and returns the exit status.
-pub(crate) fn run(output: &DocumentArgs, context: &Context) -> u8 {
-    let json = output.is_json();
-    finish(list(json, context), json, context)
+pub(crate) fn run(arguments: &ProjectsArgs, context: &Context) -> u8 {
+    let json = arguments.output.is_json();
+    finish(list(arguments, json, context), json, context)
 }
 
 /// Builds the output, and warns about patterns that match nothing.
-fn list(json: bool, context: &Context) -> Result<String, CommandError> {
+fn list(arguments: &ProjectsArgs, json: bool, context: &Context) -> Result<String, CommandError> {
     let (configuration, workspace) = context.load(None, Vec::new())?;
     let sources = Sources::default();
-    let rows: Vec<_> = workspace
+    let selection = &arguments.selection;
+    let projects = select_or_all(selection, &workspace, context)?;
+    let selected = narrow(selection, projects, &configuration, &sources)?;
+    let rows: Vec<_> = selected
         .projects
         .par_iter()
         .map(|project| ProjectRow {
@@ -38,7 +43,10 @@ fn list(json: bool, context: &Context) -> Result<String, CommandError> {
         })
         .collect();
 
-    let warnings = useless_warnings(&rows, &workspace);
+    let selection_warnings = selected.warnings.into_iter();
+    let selection_warnings = selection_warnings.map(|warning| (None, warning.message));
+    let useless = useless_warnings(&rows, &workspace);
+    let warnings: Vec<_> = selection_warnings.chain(useless).collect();
     for (project, message) in &warnings {
         context.terminal.event(&Event::Warning {
             project: project.map(|project| project.name.to_string()),
@@ -46,9 +54,13 @@ fn list(json: bool, context: &Context) -> Result<String, CommandError> {
         });
     }
     Ok(if json {
-        document(&rows, &warnings)
+        document(&rows, selected.summary.as_ref(), &warnings)
     } else {
-        text(&rows)
+        let summary = selected
+            .summary
+            .iter()
+            .map(|summary| format!("{summary}\n"));
+        summary.chain([text(&rows)]).collect()
     })
 }
 
@@ -90,7 +102,7 @@ fn useless_warnings<'w>(
         .map(|pattern| (pattern.project, pattern.message))
         .collect();
 
-    for project in &workspace.projects {
+    for project in rows.iter().map(|row| row.project) {
         for message in unmatched_at_last_pull(project, workspace) {
             if warnings.iter().all(|(_, known)| *known != message) {
                 warnings.push((Some(project), message));
@@ -100,7 +112,11 @@ fn useless_warnings<'w>(
     warnings
 }
 
-fn document(rows: &[ProjectRow<'_>], warnings: &[(Option<&Project>, String)]) -> String {
+fn document(
+    rows: &[ProjectRow<'_>],
+    selection: Option<&ProjectSelection>,
+    warnings: &[(Option<&Project>, String)],
+) -> String {
     let projects = rows.iter().map(|row| {
         let (files, error) = match &row.survey {
             Ok(survey) => (Some(survey.files), None),
@@ -116,9 +132,13 @@ fn document(rows: &[ProjectRow<'_>], warnings: &[(Option<&Project>, String)]) ->
             "project": project.map(|project| project.name.as_str()), "message": message,
         })
     });
-    to_json(&serde_json::json!({
+    let mut document = serde_json::json!({
         "schema_version": 1, "projects": projects.collect::<Vec<_>>(), "warnings": warnings.collect::<Vec<_>>(),
-    }))
+    });
+    if let Some(selection) = selection {
+        document["selection"] = serde_json::json!(selection);
+    }
+    to_json(&document)
 }
 
 fn text(rows: &[ProjectRow<'_>]) -> String {

@@ -76,7 +76,7 @@ impl CodexChange<'_> {
         let flags = flags.into_iter().collect();
         let (configuration, workspace) = context.load(arguments.env.as_deref(), flags)?;
         let reporter = output.reporter(context);
-        let warnings = output.warnings(&configuration, reporter.as_ref());
+        let warnings = output.warnings(&configuration, Vec::new(), reporter.as_ref());
         let run = |dry_run| {
             let request = SyncRequest {
                 dry_run,

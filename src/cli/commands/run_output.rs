@@ -55,20 +55,19 @@ impl RunOutput {
         }
     }
 
-    /// Reports the warnings of the configuration, and returns them so that the result can include
-    /// them.
+    /// Reports the warnings of the configuration and of the selection, and returns them so that the
+    /// result can include them.
     pub(super) fn warnings(
         self,
         configuration: &Configuration,
+        selection: Vec<Warning>,
         reporter: &dyn Reporter,
     ) -> Vec<Warning> {
-        let warnings: Vec<_> = configuration
-            .warnings()
-            .map(|message| Warning {
-                project: None,
-                message,
-            })
-            .collect();
+        let configuration = configuration.warnings().map(|message| Warning {
+            project: None,
+            message,
+        });
+        let warnings: Vec<_> = configuration.chain(selection).collect();
 
         for warning in &warnings {
             reporter.event(&Event::Warning {

@@ -1,7 +1,10 @@
 //! `status`: the changes that a sync would make, one line per project. It is the plan of a dry run,
 //! shown as a short table, and optionally as an HTML page.
 
+use std::sync::Arc;
+
 use super::page_target::PageTarget;
+use super::project_selection::{narrow, select_or_all};
 use super::run_output::RunOutput;
 use crate::checks::CheckScope;
 use crate::cli::args::StatusArgs;
@@ -9,8 +12,8 @@ use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::outcome::SyncOutcome;
 use crate::sync::orphans::{FormerProjects, add_orphans};
+use crate::sync::sources::Sources;
 use crate::sync::{self, SyncRequest, history};
-use crate::workspace::select;
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(arguments: &StatusArgs, context: &Context) -> u8 {
@@ -40,16 +43,12 @@ fn status(
 ) -> Result<SyncOutcome, CommandError> {
     let (configuration, workspace) = context.load(arguments.env.as_deref(), Vec::new())?;
     let selection = &arguments.selection;
-    let projects = select(
-        &workspace,
-        selection.all || selection.project.is_empty(),
-        &selection.project,
-        &context.directory()?,
-    )
-    .map_err(|error| CommandError::from(&error))?;
+    let projects = select_or_all(selection, &workspace, context)?;
+    let sources = Arc::new(Sources::default());
+    let selected = narrow(selection, projects, &configuration, &sources)?;
 
     let reporter = output.reporter(context);
-    let warnings = output.warnings(&configuration, reporter.as_ref());
+    let warnings = output.warnings(&configuration, selected.warnings, reporter.as_ref());
     let request = SyncRequest {
         dry_run: true,
         offline: arguments.offline,
@@ -57,13 +56,15 @@ fn status(
             true => CheckScope::AllFiles,
             false => CheckScope::ChangedFiles,
         },
-        ..context.sync_request(&configuration, &workspace, projects, reporter)
+        sources,
+        ..context.sync_request(&configuration, &workspace, selected.projects, reporter)
     };
     let mut outcome = sync::sync(&request);
     let former = match arguments.html.is_some() && outcome.failure.is_none() {
         true => history::add_last_syncs(&request, &mut outcome),
         false => FormerProjects::default(),
     };
+    outcome.selection = selected.summary;
     add_orphans(&request, &mut outcome, former);
     outcome.warnings.splice(0..0, warnings);
     Ok(outcome)

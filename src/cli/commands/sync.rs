@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::project_selection::{narrow, select_named};
 use super::run_output::RunOutput;
 use crate::checks::CheckScope;
 use crate::cli::args::SyncArgs;
@@ -13,7 +14,7 @@ use crate::paths::escaped;
 use crate::plan::DeletePolicy;
 use crate::sync::sources::Sources;
 use crate::sync::{self, SyncRequest};
-use crate::workspace::{Project, Workspace, select};
+use crate::workspace::{Project, Workspace};
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
@@ -54,7 +55,10 @@ fn sync(
 
     let (configuration, workspace) = load(flags)?;
     let projects = selected(arguments, &workspace, context)?;
-    let pulls = projects
+    let sources = Arc::new(Sources::at(arguments.source_rev.clone()));
+    let selected = narrow(&arguments.selection, projects, &configuration, &sources)?;
+    let pulls = selected
+        .projects
         .iter()
         .any(|project| project.direction != Direction::ToCodex);
     if arguments.no_cache && pulls {
@@ -63,7 +67,7 @@ fn sync(
     }
 
     let reporter = output.reporter(context);
-    let warnings = output.warnings(&configuration, reporter.as_ref());
+    let warnings = output.warnings(&configuration, selected.warnings, reporter.as_ref());
     let mut outcome = sync::sync(&SyncRequest {
         dry_run: arguments.dry_run,
         offline: arguments.offline,
@@ -76,10 +80,11 @@ fn sync(
         atomic: arguments.atomic,
         force: arguments.force,
         work_id: arguments.work_id.clone(),
-        sources: Arc::new(Sources::at(arguments.source_rev.clone())),
-        ..context.sync_request(&configuration, &workspace, projects, reporter)
+        sources,
+        ..context.sync_request(&configuration, &workspace, selected.projects, reporter)
     });
     outcome.warnings.splice(0..0, warnings);
+    outcome.selection = selected.summary;
     Ok(outcome)
 }
 
@@ -160,13 +165,7 @@ fn selected<'w>(
     workspace: &'w Workspace,
     context: &Context,
 ) -> Result<Vec<&'w Project>, CommandError> {
-    select(
-        workspace,
-        arguments.selection.all,
-        &names(arguments)?,
-        &context.directory()?,
-    )
-    .map_err(|error| CommandError::from(&error))
+    select_named(&arguments.selection, &names(arguments)?, workspace, context)
 }
 
 /// The names given with `-p`, or in the older forms `sync NAME` and `sync project [NAME]`.
@@ -205,8 +204,14 @@ fn check_texts(arguments: &SyncArgs) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Rejects a revision of files that are not read from a commit.
+/// Rejects a revision of files that are not read from a commit, and changes of sources for a run that
+/// does not read them.
 fn check_source(arguments: &SyncArgs) -> Result<(), CommandError> {
+    let only_pulls = arguments.from_codex || arguments.direction.as_deref() == Some("from-codex");
+    if only_pulls && arguments.selection.changed_since.is_some() {
+        let message = "`--changed-since` cannot be combined with `--from-codex`, which does not depend on the sources";
+        return Err(CommandError::usage(message).hint("remove `--changed-since`"));
+    }
     if arguments.source.as_deref() == Some("worktree") && arguments.source_rev.is_some() {
         let message = "`--source-rev` cannot be combined with `--source worktree`";
         return Err(CommandError::usage(message).hint("remove `--source worktree`"));

@@ -1,0 +1,177 @@
+//! The changes of a source repository since a base revision. Trees are compared, so equal directories
+//! cost nothing.
+
+use std::collections::BTreeMap;
+
+use bstr::{BStr, BString};
+
+use super::objects::listing::{Lister, list_all};
+use super::objects::tree::TreeError;
+use super::objects::tree_merge::changes;
+use super::source_index::SourceIndex;
+use super::source_repository::{
+    SourceCommit, SourceRepository, UnreadableRepository, source_commit,
+};
+use super::store::oid_of;
+use crate::object::{Mode, ObjectId};
+use crate::scan::SourceObjects;
+
+/// The revision that sources are compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BaseRevision {
+    /// The names of the revision. The first one that the repository has is used.
+    pub(crate) names: Vec<String>,
+    /// Whether only the changes since the nearest common ancestor with HEAD count (`REV...HEAD`), as
+    /// for a branch that is to be merged. Otherwise all differences count (`REV..HEAD`), as for a
+    /// branch that was pushed.
+    pub(crate) is_fork_point: bool,
+    /// The head of a pull request. If HEAD is its merge into another branch, the base is the first
+    /// parent of HEAD.
+    pub(crate) merged_head: Option<String>,
+}
+
+/// A repository does not have the base revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BaseError {
+    /// None of its names is known.
+    Missing {
+        /// Whether the clone is shallow, so that a deeper one may have it.
+        is_shallow: bool,
+    },
+    /// The repository cannot be read, for this reason.
+    Unreadable(String),
+}
+
+/// The changed paths of a repository. The value is whether a symlink or a submodule is or was there.
+pub(crate) type ChangedPaths = BTreeMap<BString, bool>;
+
+impl SourceRepository {
+    /// Finds the base revision for `head`.
+    pub(crate) fn base(
+        &self,
+        base: &BaseRevision,
+        head: &SourceCommit,
+    ) -> Result<SourceCommit, BaseError> {
+        let git = self.git();
+        let unreadable = |error: git2::Error| BaseError::Unreadable(error.message().to_owned());
+        let head = git.find_commit(oid_of(head.id)).map_err(unreadable)?;
+        if let Some(merged) = &base.merged_head
+            && head.parent_id(1).is_ok_and(|id| id.to_string() == *merged)
+            && let Ok(parent) = head.parent(0)
+        {
+            return Ok(source_commit(&parent, None));
+        }
+
+        let found = base.names.iter().find_map(|name| {
+            let remote = format!("refs/remotes/origin/{name}");
+            let mut names = [name.as_str(), remote.as_str()].into_iter();
+            names.find_map(|name| git.revparse_single(name).ok()?.peel_to_commit().ok())
+        });
+        let Some(found) = found else {
+            let is_shallow = git.is_shallow();
+            return Err(BaseError::Missing { is_shallow });
+        };
+        if !base.is_fork_point {
+            return Ok(source_commit(&found, None));
+        }
+        // A shallow clone may not have the common ancestor. Then all differences count.
+        let ancestor = git.merge_base(found.id(), head.id());
+        let ancestor = ancestor.and_then(|id| git.find_commit(id));
+        Ok(source_commit(&ancestor.unwrap_or(found), None))
+    }
+
+    /// The error for a base that the repository does not have.
+    pub(crate) fn missing(&self) -> BaseError {
+        let is_shallow = self.git().is_shallow();
+        BaseError::Missing { is_shallow }
+    }
+
+    /// The paths that differ between two trees. Directories are not among them.
+    pub(crate) fn changed_paths(
+        &self,
+        from: ObjectId,
+        to: ObjectId,
+    ) -> Result<ChangedPaths, TreeError> {
+        let read = |id: ObjectId| self.tree_data(id);
+        let mut paths = ChangedPaths::new();
+        for changes in [changes(&read, from, to)?, changes(&read, to, from)?] {
+            for (path, entry) in changes {
+                let is_file = entry.is_none_or(|(mode, _)| mode.is_file());
+                *paths.entry(path).or_default() |= !is_file;
+            }
+        }
+        Ok(paths)
+    }
+
+    /// The paths that differ between the tree of a commit and the index.
+    pub(crate) fn staged_paths(
+        &self,
+        index: &SourceIndex,
+        tree: ObjectId,
+    ) -> Result<ChangedPaths, TreeError> {
+        let read = |id: ObjectId| self.tree_data(id);
+        let mut lister = Lister::new(&read, Some(tree));
+        let mut paths = ChangedPaths::new();
+        for path in index.staged(&read, tree)? {
+            let before = lister.find(path.as_ref())?;
+            let was_file = before.is_none_or(|(mode, _)| mode.is_file());
+            let is_file = index
+                .entry(path.as_ref())
+                .is_none_or(|entry| entry.is_file());
+            paths.insert(path, !(was_file && is_file));
+        }
+        Ok(paths)
+    }
+
+    /// Reads the index.
+    pub(crate) fn index(&self) -> Result<SourceIndex, String> {
+        let path = self.git().path().join("index");
+        let directory = self.directory().ok_or("it has no working tree")?;
+        SourceIndex::read(&path, directory)
+    }
+
+    /// The submodule at `path` in the tree of a commit.
+    pub(crate) fn submodule(&self, tree: ObjectId, path: &BStr) -> Option<ObjectId> {
+        let read = |id: ObjectId| self.tree_data(id);
+        match Lister::new(&read, Some(tree)).find(path) {
+            Ok(Some((Mode::Submodule, id))) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// The contents of the file at `path` in the tree of a commit.
+    pub(crate) fn file_at(&self, tree: ObjectId, path: &BStr) -> Option<Vec<u8>> {
+        let read = |id: ObjectId| self.tree_data(id);
+        match Lister::new(&read, Some(tree)).find(path) {
+            Ok(Some((mode, id))) if mode.is_file() => self.blob(id).ok(),
+            _ => None,
+        }
+    }
+
+    /// Whether a symlink for which `is_relevant` holds is in the directory at `path` in a tree. Its
+    /// path below the directory is passed.
+    pub(crate) fn has_link(
+        &self,
+        tree: ObjectId,
+        path: &BStr,
+        is_relevant: impl Fn(&BStr) -> bool,
+    ) -> Result<bool, TreeError> {
+        let read = |id: ObjectId| self.tree_data(id);
+        let root = match path.is_empty() {
+            true => Some((Mode::Directory, tree)),
+            false => Lister::new(&read, Some(tree)).find(path)?,
+        };
+        let Some((Mode::Directory, root)) = root else {
+            return Ok(false);
+        };
+        let listing = list_all(&read, root)?;
+        let mut links = listing.entries.iter();
+        Ok(links.any(|(path, entry)| entry.mode == Mode::Link && is_relevant(path.as_ref())))
+    }
+}
+
+impl From<UnreadableRepository> for BaseError {
+    fn from(error: UnreadableRepository) -> Self {
+        Self::Unreadable(error.to_string())
+    }
+}

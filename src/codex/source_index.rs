@@ -1,0 +1,266 @@
+//! The index of a source repository: the files that git tracks, with their stat at the last checkout.
+//! With it, files that are not committed are found without reading their contents.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bstr::{BStr, BString, ByteSlice};
+use gix_index::entry::{Flags, Mode as IndexMode, Stage, Stat, stat};
+use gix_index::extension::Tree;
+use gix_index::{Entry, File, decode};
+
+use super::objects::tree::{TreeEntry, TreeError, decode as decode_tree};
+use crate::object::{Kind, Mode, ObjectId, hash};
+use crate::paths::join_below;
+use crate::platform::{bytes_of, path_of};
+
+/// The index of a repository.
+pub(crate) struct SourceIndex {
+    /// The directory of the working tree, resolved.
+    directory: PathBuf,
+    file: File,
+}
+
+/// A file, symlink or submodule that git tracks.
+#[derive(Clone, Copy)]
+pub(crate) struct TrackedEntry<'i> {
+    /// The path in the repository.
+    pub(crate) path: &'i BStr,
+    entry: &'i Entry,
+}
+
+impl TrackedEntry<'_> {
+    /// Whether it is a regular file.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(
+            self.entry.mode,
+            IndexMode::FILE | IndexMode::FILE_EXECUTABLE
+        )
+    }
+
+    /// Whether it is the commit of a submodule.
+    pub(crate) fn is_submodule(&self) -> bool {
+        self.entry.mode == IndexMode::COMMIT
+    }
+
+    /// Whether it is a symlink.
+    pub(crate) fn is_link(&self) -> bool {
+        self.entry.mode == IndexMode::SYMLINK
+    }
+}
+
+impl SourceIndex {
+    /// Reads the index at `path`. Returns an empty one if there is no file yet.
+    pub(super) fn read(path: &Path, directory: &Path) -> Result<Self, String> {
+        let kind = gix_hash::Kind::Sha1;
+        let file = match path.exists() {
+            true => File::at(path, kind, true, decode::Options::default())
+                .map_err(|error| error.to_string())?,
+            false => File::from_state(gix_index::State::new(kind), path.to_owned()),
+        };
+        Ok(Self {
+            directory: directory.to_owned(),
+            file,
+        })
+    }
+
+    /// The entries below a directory of the repository, in path order. The empty path is the root.
+    pub(crate) fn below(&self, directory: &BStr) -> impl Iterator<Item = TrackedEntry<'_>> {
+        let mut prefix = directory.to_owned();
+        if !prefix.is_empty() {
+            prefix.push(b'/');
+        }
+        let entries = self.file.prefixed_entries(prefix.as_bstr());
+        entries
+            .unwrap_or_default()
+            .iter()
+            .map(|entry| self.tracked(entry))
+    }
+
+    /// The entry at `path`, unless it is in conflict.
+    pub(crate) fn entry(&self, path: &BStr) -> Option<TrackedEntry<'_>> {
+        let entry = self
+            .file
+            .entry_by_path_and_stage(path, Stage::Unconflicted)?;
+        Some(self.tracked(entry))
+    }
+
+    fn tracked<'i>(&'i self, entry: &'i Entry) -> TrackedEntry<'i> {
+        TrackedEntry {
+            path: entry.path(&self.file),
+            entry,
+        }
+    }
+
+    /// Whether the file or symlink on disk is the one in the index. Contents are only read if the
+    /// stat differs, or if it cannot show a change because the file is as new as the index.
+    pub(crate) fn is_unmodified(&self, tracked: TrackedEntry<'_>) -> bool {
+        let path = self.directory.join(path_of(tracked.path));
+        let is_skipped = tracked.entry.flags.contains(Flags::SKIP_WORKTREE);
+        let Ok(metadata) = gix_index::fs::Metadata::from_path_no_follow(&path) else {
+            return is_skipped;
+        };
+        if !(metadata.is_file() && tracked.is_file() || metadata.is_symlink() && tracked.is_link())
+        {
+            return false;
+        }
+        if tracked.entry.stage() != Stage::Unconflicted {
+            return false;
+        }
+
+        let known = &tracked.entry.stat;
+        let options = stat::Options {
+            // Git can be built without nanoseconds and inodes.
+            use_nsec: known.mtime.nsecs != 0,
+            check_stat: known.ino != 0,
+            ..stat::Options::default()
+        };
+        let has_stat = Stat::from_fs(&metadata).is_ok_and(|found| known.matches(&found, options));
+        (has_stat && !known.is_racy(self.file.timestamp(), options))
+            || self.has_contents(tracked, &path, &metadata)
+    }
+
+    /// Whether a file or symlink has the contents and the mode of its entry.
+    fn has_contents(
+        &self,
+        tracked: TrackedEntry<'_>,
+        path: &Path,
+        metadata: &gix_index::fs::Metadata,
+    ) -> bool {
+        let contents = match tracked.is_link() {
+            true => fs::read_link(path).map(|target| bytes_of(&target).to_vec()),
+            false => fs::read(path),
+        };
+        let is_executable = tracked.entry.mode == IndexMode::FILE_EXECUTABLE;
+        let has_mode = tracked.is_link() || metadata.is_executable() == is_executable;
+        has_mode
+            && contents.is_ok_and(|contents| hash(Kind::Blob, &contents) == id(&tracked.entry.id))
+    }
+
+    /// The paths whose entries differ from the tree of a commit. Directories that git knows to be
+    /// equal are not read.
+    pub(super) fn staged(
+        &self,
+        read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
+        tree: ObjectId,
+    ) -> Result<Vec<BString>, TreeError> {
+        let mut found = Vec::new();
+        let comparison = StagedComparison { index: self, read };
+        let entries = self.file.entries();
+        comparison.compare(
+            BStr::new(""),
+            entries,
+            self.file.tree(),
+            Some(tree),
+            &mut found,
+        )?;
+        Ok(found)
+    }
+}
+
+struct StagedComparison<'i> {
+    index: &'i SourceIndex,
+    read: &'i dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
+}
+
+impl StagedComparison<'_> {
+    /// Compares `entries`, all entries below `directory`, with a tree. `known` is what the index
+    /// knows about the tree of these entries.
+    fn compare(
+        &self,
+        directory: &BStr,
+        entries: &[Entry],
+        known: Option<&Tree>,
+        tree: Option<ObjectId>,
+        found: &mut Vec<BString>,
+    ) -> Result<(), TreeError> {
+        let is_equal = |known: &Tree| known.num_entries.is_some() && Some(id(&known.id)) == tree;
+        if known.is_some_and(is_equal) {
+            return Ok(());
+        }
+        let mut committed = self.committed(tree)?;
+        let children = known.map(|known| known.children.as_slice());
+        let children: BTreeMap<_, _> = children
+            .unwrap_or_default()
+            .iter()
+            .map(|child| (child.name.as_slice(), child))
+            .collect();
+
+        let mut rest = entries;
+        while let Some(first) = rest.first() {
+            let path = first.path(&self.index.file);
+            let inside = below(directory, path);
+            let Some(slash) = inside.find_byte(b'/') else {
+                let before = committed.get(inside).copied();
+                let is_same = before == mode(first.mode).map(|mode| (mode, id(&first.id)));
+                if !is_same || first.stage() != Stage::Unconflicted {
+                    found.push(path.to_owned());
+                }
+                if before.is_some_and(|(mode, _)| mode != Mode::Directory) {
+                    committed.remove(inside);
+                }
+                rest = &rest[1..];
+                continue;
+            };
+
+            let name = inside[..slash].as_bstr();
+            let is_inside = |entry: &Entry| {
+                let below = below(directory, entry.path(&self.index.file));
+                below.starts_with(name) && below.get(slash) == Some(&b'/')
+            };
+            let (those, others) = rest.split_at(rest.partition_point(is_inside));
+            let tree = match committed.get(name) {
+                Some((Mode::Directory, id)) => Some(*id),
+                _ => None,
+            };
+            if tree.is_some() {
+                committed.remove(name);
+            }
+            let known = children.get(name.as_bytes()).copied();
+            let inside = join_below(directory, name);
+            self.compare(inside.as_bstr(), those, known, tree, found)?;
+            rest = others;
+        }
+
+        // The index has nothing at the other paths.
+        for (name, (mode, id)) in committed {
+            let path = join_below(directory, name.as_bstr());
+            match mode {
+                Mode::Directory => self.compare(path.as_bstr(), &[], None, Some(id), found)?,
+                _ => found.push(path),
+            }
+        }
+        Ok(())
+    }
+
+    /// The entries of a tree, or none without one.
+    fn committed(
+        &self,
+        tree: Option<ObjectId>,
+    ) -> Result<BTreeMap<BString, (Mode, ObjectId)>, TreeError> {
+        let Some(tree) = tree else {
+            return Ok(BTreeMap::new());
+        };
+        let entries = decode_tree(&(self.read)(tree)?).ok_or(TreeError::Damaged(tree))?;
+        let pair = |entry: TreeEntry| (entry.name, (entry.mode, entry.id));
+        Ok(entries.into_iter().map(pair).collect())
+    }
+}
+
+/// The part of `path` below `directory`, which is empty for the root.
+fn below<'p>(directory: &BStr, path: &'p BStr) -> &'p BStr {
+    let below = path.strip_prefix(directory.as_bytes()).unwrap_or(path);
+    below.strip_prefix(b"/").unwrap_or(below).as_bstr()
+}
+
+fn id(id: &gix_hash::ObjectId) -> ObjectId {
+    let mut bytes = [0; 20];
+    bytes.copy_from_slice(&id.as_slice()[..20]);
+    ObjectId(bytes)
+}
+
+/// The mode of an entry of a tree; `None` for a directory of a sparse index.
+fn mode(mode: IndexMode) -> Option<Mode> {
+    Mode::from_octal(format!("{:o}", mode.bits()).as_bytes())
+}

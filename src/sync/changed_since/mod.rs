@@ -1,0 +1,347 @@
+//! Selects the projects that have changed since a revision of their repositories (`--changed-since`).
+//!
+//! A project has changed if the commits since the revision, the index or the working tree change a file
+//! that it publishes or published, or its configuration. If it is not known whether a project has
+//! changed, it is selected. Each repository is compared once.
+
+mod ci_base;
+mod project_changes;
+mod repository_changes;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use self::ci_base::CiBase;
+use self::project_changes::ProjectChanges;
+use self::repository_changes::RepositoryChanges;
+use super::ci_system::CiSystem;
+use super::sources::Sources;
+use crate::codex::source_changes::{BaseError, BaseRevision};
+use crate::codex::source_repository::{SourceCommit, SourceRepository};
+use crate::config::comparison::ConfigChange;
+use crate::config::{Configuration, Direction};
+use crate::names::ProjectName;
+use crate::object::ObjectId;
+use crate::paths::{escaped, shown};
+use crate::text::pluralize;
+use crate::workspace::Project;
+
+/// The value of `--changed-since` for the base of a build.
+const AUTO: &str = "auto";
+/// The maximum number of projects that a warning names.
+const MAX_NAMED: usize = 5;
+
+/// The changed projects of a selection.
+pub(crate) struct ChangedProjects<'w> {
+    /// The projects, in name order.
+    pub(crate) projects: Vec<&'w Project>,
+    /// Messages about projects that are selected because it is not known whether they have changed.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// Why the changed projects cannot be selected.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ChangedSinceError {
+    /// No repository has the revision.
+    #[error("the git repository `{}` has no revision `{}`", shown(.directory), escaped(.revision.as_bytes()))]
+    UnknownRevision {
+        revision: String,
+        directory: PathBuf,
+    },
+    /// A shallow clone does not have the revision.
+    #[error("the shallow clone `{}` has no revision `{}`", shown(.directory), escaped(.revision.as_bytes()))]
+    Shallow {
+        revision: String,
+        directory: PathBuf,
+        /// The way to a deeper clone.
+        hint: &'static str,
+    },
+    /// `auto` was given outside of the supported CI systems.
+    #[error(
+        "`--changed-since auto` needs a build of GitHub, GitLab, Buildkite or Jenkins, which names the base revision"
+    )]
+    NoBuild,
+}
+
+/// Selects the projects that have changed since `revision`: a revision that each repository resolves,
+/// or `auto`.
+pub(crate) fn changed_projects<'w>(
+    revision: &str,
+    configuration: &Configuration,
+    sources: &Sources,
+    projects: Vec<&'w Project>,
+) -> Result<ChangedProjects<'w>, ChangedSinceError> {
+    let environment = configuration.environment();
+    let base = match revision {
+        AUTO => ci_base::find(environment).ok_or(ChangedSinceError::NoBuild)?,
+        revision => CiBase::Revision(BaseRevision {
+            names: vec![revision.to_owned()],
+            is_fork_point: true,
+            merged_head: None,
+        }),
+    };
+    let base = match base {
+        CiBase::Revision(base) => base,
+        CiBase::None(reason) => {
+            let warning = format!("`--changed-since auto`: {reason}; all projects are selected");
+            return Ok(ChangedProjects {
+                projects,
+                warnings: vec![warning],
+            });
+        }
+    };
+
+    let mut search = ChangeSearch::new(base, sources, &projects);
+    search.compare_configuration(configuration);
+    search.compare_projects();
+    search.check_bases(revision == AUTO, CiSystem::of(environment))?;
+    let ChangeSearch {
+        is_selected,
+        warnings,
+        ..
+    } = search;
+    let selected = projects.into_iter().zip(is_selected);
+    let selected = selected.filter_map(|(project, is_selected)| is_selected.then_some(project));
+    Ok(ChangedProjects {
+        projects: selected.collect(),
+        warnings,
+    })
+}
+
+/// A repository is compared once per commit that is published from it.
+type RepositoryKey = (PathBuf, ObjectId);
+
+/// The search for the projects that differ from the base.
+struct ChangeSearch<'c> {
+    base: BaseRevision,
+    sources: &'c Sources,
+    projects: &'c [&'c Project],
+    /// Whether each project is selected.
+    is_selected: Vec<bool>,
+    warnings: Vec<String>,
+    repositories: HashMap<RepositoryKey, Compared>,
+}
+
+/// A compared repository.
+#[derive(Clone)]
+struct Compared {
+    changes: Result<Arc<RepositoryChanges>, BaseError>,
+    /// The number of its projects.
+    projects: usize,
+}
+
+impl<'c> ChangeSearch<'c> {
+    fn new(base: BaseRevision, sources: &'c Sources, projects: &'c [&'c Project]) -> Self {
+        Self {
+            base,
+            sources,
+            projects,
+            is_selected: vec![false; projects.len()],
+            warnings: Vec::new(),
+            repositories: HashMap::new(),
+        }
+    }
+
+    /// Selects the projects whose configuration has changed in a file of the workspace.
+    fn compare_configuration(&mut self, configuration: &Configuration) {
+        let change = match self.sources.repository_of(&configuration.root) {
+            Ok(Some(repository)) => match repository.head() {
+                Ok(Some(head)) => match self.changes(&repository, &head) {
+                    Ok(changes) => changes.configuration_change(configuration),
+                    Err(_) => ConfigChange::All,
+                },
+                _ => ConfigChange::All,
+            },
+            Err(_) => ConfigChange::All,
+            Ok(None) => {
+                if let Some(file) = &configuration.file {
+                    self.warnings.push(format!(
+                        "`{}` is not in a git repository: after a change of it, sync all projects without `--changed-since`",
+                        shown(file)
+                    ));
+                }
+                return;
+            }
+        };
+        for (project, is_selected) in self.projects.iter().zip(&mut self.is_selected) {
+            *is_selected |= match &change {
+                ConfigChange::All => true,
+                ConfigChange::Projects(names) => names.contains(project.name.as_str()),
+            };
+        }
+    }
+
+    /// Selects the projects whose files have changed.
+    fn compare_projects(&mut self) {
+        let commits: Vec<_> = self
+            .projects
+            .par_iter()
+            .map(|project| self.sources.commit(project))
+            .collect();
+        let mut outside = Vec::new();
+        let mut compared = Vec::new();
+        for (index, commit) in commits.into_iter().enumerate() {
+            let changes = match commit {
+                Ok(Some((repository, head))) => {
+                    let changes = self.changes(&repository, &head).ok();
+                    let key = key(&repository, &head);
+                    self.repositories
+                        .entry(key)
+                        .and_modify(|one| one.projects += 1);
+                    changes
+                }
+                Ok(None) => {
+                    outside.push(&self.projects[index].name);
+                    None
+                }
+                // The run reports a revision or a repository that cannot be read.
+                Err(_) => None,
+            };
+            compared.push(changes);
+        }
+
+        self.is_selected
+            .par_iter_mut()
+            .zip(self.projects)
+            .zip(compared)
+            .filter(|((is_selected, _), _)| !**is_selected)
+            .for_each(|((is_selected, project), changes)| {
+                // What is pulled does not depend on the sources.
+                *is_selected = project.direction == Direction::FromCodex
+                    || changes.is_none_or(|changes| ProjectChanges::exist(project, &changes));
+            });
+        self.warn_outside(&outside);
+    }
+
+    /// Warns about projects that are in no git repository, or in one without commits.
+    fn warn_outside(&mut self, outside: &[&ProjectName]) {
+        if outside.is_empty() {
+            return;
+        }
+        let named = outside
+            .iter()
+            .take(MAX_NAMED)
+            .map(|name| format!("`{name}`"));
+        let named = named.collect::<Vec<_>>().join(", ");
+        let more = if outside.len() > MAX_NAMED {
+            ", …"
+        } else {
+            ""
+        };
+        self.warnings.push(format!(
+            "{} without a commit in a git repository, always selected: {named}{more}",
+            pluralize(outside.len() as u64, "project")
+        ));
+    }
+
+    /// The changes of a repository, for the commit `head` of it.
+    fn changes(
+        &mut self,
+        repository: &Arc<SourceRepository>,
+        head: &SourceCommit,
+    ) -> Result<Arc<RepositoryChanges>, BaseError> {
+        let key = key(repository, head);
+        if let Some(compared) = self.repositories.get(&key) {
+            return compared.changes.clone();
+        }
+        let changes = self
+            .base_of(repository, head)
+            .and_then(|base| RepositoryChanges::new(repository.clone(), head, base.as_ref()))
+            .map(Arc::new);
+        let compared = Compared {
+            changes: changes.clone(),
+            projects: 0,
+        };
+        self.repositories.insert(key, compared);
+        changes
+    }
+
+    /// The base of a repository. That of a submodule is the commit that the base of the repository
+    /// around it has recorded, or `None` if there was no such submodule.
+    fn base_of(
+        &mut self,
+        repository: &Arc<SourceRepository>,
+        head: &SourceCommit,
+    ) -> Result<Option<SourceCommit>, BaseError> {
+        let parent = repository
+            .directory()
+            .and_then(|directory| directory.parent());
+        let outer = parent.and_then(|parent| self.sources.repository_of(parent).ok()?);
+        if let (Some(outer), Some(directory)) = (outer, repository.directory())
+            && let Ok(Some(outer_head)) = outer.head()
+        {
+            let changes = self.changes(&outer, &outer_head)?;
+            if changes.has_submodule(directory) {
+                let recorded = changes.submodule_at_base(directory);
+                let commit = |id: ObjectId| {
+                    let commit = repository.commit(&id.to_string());
+                    commit.map_err(|_| repository.missing())
+                };
+                return recorded.map(commit).transpose();
+            }
+        }
+        repository.base(&self.base, head).map(Some)
+    }
+
+    /// Warns about repositories that cannot be compared, or returns an error. In a build, the base may
+    /// be missing, for example after a forced push.
+    fn check_bases(
+        &mut self,
+        is_auto: bool,
+        system: Option<CiSystem>,
+    ) -> Result<(), ChangedSinceError> {
+        let revision = self.base.names[0].clone();
+        let is_known = self.repositories.values().any(|one| one.changes.is_ok());
+        let mut repositories: Vec<_> = self.repositories.iter().collect();
+        repositories.sort_by_key(|(key, _)| *key);
+        for ((directory, _), compared) in repositories {
+            let Err(error) = &compared.changes else {
+                continue;
+            };
+            let hint = system.map_or("run `git fetch --unshallow`", CiSystem::depth_hint);
+            let (reason, hint) = match error {
+                BaseError::Missing { is_shallow } if !is_auto => {
+                    let (revision, directory) = (revision.clone(), directory.clone());
+                    if *is_shallow {
+                        return Err(ChangedSinceError::Shallow {
+                            revision,
+                            directory,
+                            hint,
+                        });
+                    }
+                    if !is_known {
+                        return Err(ChangedSinceError::UnknownRevision {
+                            revision,
+                            directory,
+                        });
+                    }
+                    ("it has no such revision".to_owned(), None)
+                }
+                BaseError::Missing { is_shallow: true } => {
+                    ("the clone is shallow".to_owned(), Some(hint))
+                }
+                BaseError::Missing { is_shallow: false } => {
+                    ("it has no such revision".to_owned(), None)
+                }
+                BaseError::Unreadable(reason) => (reason.clone(), None),
+            };
+            let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+            self.warnings.push(format!(
+                "cannot compare the git repository `{}` with `{}`: {reason}; all of its projects are selected ({}){hint}",
+                shown(directory),
+                escaped(revision.as_bytes()),
+                compared.projects
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn key(repository: &SourceRepository, head: &SourceCommit) -> RepositoryKey {
+    let directory = repository.directory().map(Path::to_owned);
+    let directory = directory.unwrap_or_else(|| repository.git_directory());
+    (directory, head.id)
+}

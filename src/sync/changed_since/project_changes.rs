@@ -1,0 +1,192 @@
+//! The changes of one project: whether the changes of its repository are about it.
+
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::repository_changes::RepositoryChanges;
+use crate::codex::source_changes::ChangedPaths;
+use crate::config::{ENDINGS, SourceState};
+use crate::paths::{FRACTARY_DIR, join_below, resolved};
+use crate::platform::{bytes_of, path_of};
+use crate::scan;
+use crate::workspace::Project;
+
+/// The comparison of one project with the base.
+pub(super) struct ProjectChanges<'c> {
+    project: &'c Project,
+    changes: &'c RepositoryChanges,
+    /// The root, resolved.
+    root: PathBuf,
+    /// The path of the root in the repository.
+    below: BString,
+}
+
+impl<'c> ProjectChanges<'c> {
+    /// Whether the project has changed.
+    pub(super) fn exist(project: &'c Project, changes: &'c RepositoryChanges) -> bool {
+        let root = resolved(&project.root);
+        let state = project.scan.source;
+        // The run reports a root that is missing.
+        let is_missing = state == SourceState::Worktree && !root.is_dir();
+        let below = changes.path_of(&root);
+        let Some(below) = below.filter(|_| !changes.is_new() && !is_missing) else {
+            return true;
+        };
+        let comparison = Self {
+            project,
+            changes,
+            root,
+            below,
+        };
+        let mut committed = changes.paths(state);
+        committed.any(|paths| comparison.is_about_project(paths))
+            || (state == SourceState::Worktree && comparison.has_uncommitted_files())
+    }
+
+    /// Whether one of the changed paths belongs to the project.
+    fn is_about_project(&self, paths: &ChangedPaths) -> bool {
+        if self.has_moved_root(paths) || self.has_changed_ignore_files(paths) {
+            return true;
+        }
+        let mut has_unclaimed = false;
+        for (source, is_special) in self.sources(paths) {
+            if self.is_published(source, is_special) || self.is_own_configuration(source) {
+                return true;
+            }
+            has_unclaimed = true;
+        }
+        // A link can publish a file that no pattern claims at its own path.
+        has_unclaimed && self.publishes_links()
+    }
+
+    /// The changed paths below the root that are not those of another project, with whether a link or a
+    /// submodule is or was there.
+    fn sources<'p>(&'p self, paths: &'p ChangedPaths) -> impl Iterator<Item = (&'p BStr, bool)> {
+        let start = match self.below.is_empty() {
+            true => BString::default(),
+            false => join_below(self.below.as_bstr(), BStr::new("")),
+        };
+        let below = paths.range((Bound::Included(start.clone()), Bound::Unbounded));
+        below
+            .map_while(move |(path, is_special)| {
+                let source = path.strip_prefix(start.as_bytes())?;
+                Some((source.as_bstr(), *is_special))
+            })
+            .filter(|(source, _)| !self.is_of_other_project(source))
+    }
+
+    /// Whether a path below the root is in the root of another project.
+    fn is_of_other_project(&self, source: &BStr) -> bool {
+        let path = self.root.join(path_of(source));
+        let roots = &self.project.scan.deny_list.roots;
+        let mut inside = path.ancestors().take_while(|above| *above != self.root);
+        inside.any(|above| roots.contains(above))
+    }
+
+    /// Whether a file is or was published from a path, directly or behind a link at this path.
+    fn is_published(&self, source: &BStr, is_special: bool) -> bool {
+        let claims = &self.project.claims;
+        !claims.matching(source).is_empty() || (is_special && claims.can_hold(source))
+    }
+
+    /// Whether the path is that of the project's own configuration file.
+    fn is_own_configuration(&self, source: &BStr) -> bool {
+        let name = source
+            .strip_prefix(FRACTARY_DIR.as_bytes())
+            .unwrap_or_default();
+        name.starts_with(b"/config.")
+    }
+
+    /// Whether a link or a submodule has changed at the root or above it.
+    fn has_moved_root(&self, paths: &ChangedPaths) -> bool {
+        let literal = self.changes.path_of(&self.project.root);
+        let roots = literal.iter().chain([&self.below]);
+        let mut above = roots.flat_map(|root| path_of(root).ancestors());
+        above.any(|path| paths.get(bytes_of(path).as_bstr()) == Some(&true))
+    }
+
+    /// Whether a file that decides which files are ignored has changed, if the project respects it.
+    fn has_changed_ignore_files(&self, paths: &ChangedPaths) -> bool {
+        const NAME: &str = ".gitignore";
+        if !self.project.scan.respect_gitignore {
+            return false;
+        }
+        let is_changed = |directory: &Path| {
+            let directory = bytes_of(directory).as_bstr();
+            paths.contains_key(&join_below(directory, BStr::new(NAME)))
+        };
+        let mut inside = self.sources(paths);
+        path_of(&self.below).ancestors().any(is_changed)
+            || inside.any(|(source, _)| source.ends_with(NAME.as_bytes()))
+    }
+
+    /// Whether the commit has a link that can publish files of the project.
+    fn publishes_links(&self) -> bool {
+        let (repository, tree) = (&self.changes.repository, self.changes.tree);
+        let is_relevant = |source: &BStr| self.is_published(source, true);
+        let has_link = repository.has_link(tree, self.below.as_bstr(), is_relevant);
+        has_link.unwrap_or(true)
+    }
+
+    /// Whether files of the project differ from the index, or are not in it.
+    fn has_uncommitted_files(&self) -> bool {
+        let index = &self.changes.index;
+        for tracked in index.below(self.below.as_bstr()) {
+            let source = self.source_of(tracked.path);
+            // Files of a submodule are compared as files that are not in the index.
+            let is_relevant = !tracked.is_submodule()
+                && (self.is_published(source, tracked.is_link())
+                    || self.is_own_configuration(source))
+                && !self.is_of_other_project(source);
+            if is_relevant && !index.is_unmodified(tracked) {
+                return true;
+            }
+        }
+        let has_new_configuration = ENDINGS.iter().any(|ending| {
+            let source = format!("{FRACTARY_DIR}/config.{ending}");
+            self.root.join(&source).is_file() && !self.is_tracked(BStr::new(&source))
+        });
+        if has_new_configuration {
+            return true;
+        }
+        // The run reports a project that cannot be read.
+        let Ok(sources) = scan::claimed_sources(self.project) else {
+            return true;
+        };
+        sources
+            .iter()
+            .any(|source| !self.is_tracked(source.as_bstr()))
+    }
+
+    /// Whether a published file is in the index. A file behind a link is if the link and its target
+    /// are.
+    fn is_tracked(&self, source: &BStr) -> bool {
+        let index = &self.changes.index;
+        let path = join_below(self.below.as_bstr(), source);
+        if index.entry(path.as_bstr()).is_some() {
+            return true;
+        }
+        let mut above = path_of(&path).ancestors().skip(1);
+        let has_link = above.any(|above| {
+            let entry = index.entry(bytes_of(above).as_bstr());
+            entry.is_some_and(|entry| entry.is_link() && index.is_unmodified(entry))
+        });
+        let real = || {
+            self.changes
+                .path_of(&self.root.join(path_of(source)).canonicalize().ok()?)
+        };
+        let is_unmodified = |real: BString| {
+            let entry = index.entry(real.as_bstr());
+            entry.is_some_and(|entry| index.is_unmodified(entry))
+        };
+        has_link && real().is_some_and(is_unmodified)
+    }
+
+    /// The path below the root of a path of the repository that is there.
+    fn source_of<'p>(&self, path: &'p BStr) -> &'p BStr {
+        let source = path.strip_prefix(self.below.as_bytes()).unwrap_or(path);
+        source.strip_prefix(b"/").unwrap_or(source).as_bstr()
+    }
+}
