@@ -61,6 +61,7 @@
 //! | the contents of a source file, from the disk or from a commit | `sync::sources` selects; `scan::read` and `scan::committed` read; `codex::source_repository` has the objects |
 //! | a project is withheld because of uncommitted files or its branch | `sync::publish::source_guards`, with `codex::uncommitted` and `sync::source_branch` |
 //! | the projects that `--changed-since` selects | `sync::changed_since`; the base of a build is in its `ci_base`, and the changes of a repository are in `codex::source_changes` and `codex::source_index` |
+//! | the projects of a shard (`--shard`), and the matrix of a pipeline (`projects --matrix`) | `workspace::shards` divides them by the numbers of files of `sync::shard_weights`; `report::matrix` has the forms |
 //! | which layer of the configuration a value comes from | `candidates` in `config::layers`, for every reader of values; `config explain` is `config::explain` |
 //! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |
 //! | author and committer of a commit | `codex::identity`; `sync::authorship` holds them for a run |

@@ -87,16 +87,22 @@ pub struct ProjectSelection {
     pub changed_since: Option<String>,
     /// Number of projects that were left out because they have not changed since that revision.
     pub unchanged: usize,
+    /// The shard, as `K/N`.
+    pub shard: Option<String>,
+    /// Number of the other projects, which were left out because they are in other shards.
+    pub other_shards: usize,
 }
 
 impl fmt::Display for ProjectSelection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = pluralize(self.projects as u64, "project");
-        write!(f, "{} of {all} selected", self.selected)?;
-        if let Some(revision) = &self.changed_since {
-            write!(f, ": changed since {}", escaped(revision.as_bytes()))?;
-        }
-        Ok(())
+        let revision = self.changed_since.as_ref();
+        let revision =
+            revision.map(|revision| format!("changed since {}", escaped(revision.as_bytes())));
+        let shard = self.shard.as_ref().map(|shard| format!("shard {shard}"));
+        let reasons: Vec<_> = revision.into_iter().chain(shard).collect();
+        let selected = self.selected;
+        write!(f, "{selected} of {all} selected: {}", reasons.join(", "))
     }
 }
 

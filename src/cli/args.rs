@@ -9,6 +9,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::names::{CodexPath, InvalidPath, InvalidProjectName, ProjectName};
+use crate::workspace::shards::Shard;
 
 pub(crate) use output::{DocumentArgs, Format, LogFormat, OutputArgs, When};
 
@@ -307,6 +308,8 @@ pub(crate) enum SchemaOf {
     Sync,
     /// A line of `sync --format ndjson`.
     Events,
+    /// The matrix of `projects --matrix`.
+    Matrix,
 }
 
 /// `doctor`.
@@ -355,6 +358,24 @@ pub(crate) struct Selection {
     /// in builds of GitHub, GitLab, Buildkite and Jenkins.
     #[arg(long, value_name = "REV", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) changed_since: Option<String>,
+    /// Only the projects of shard K of N, to sync with N machines
+    ///
+    /// Each project is in one shard, and the shards have similar numbers of files. Every machine
+    /// computes the same shards if it has the same commits and options. `projects --matrix N` prints
+    /// the shards as K/N:DIGEST, which rejects a machine that computes others.
+    #[arg(long, value_name = "K/N")]
+    pub(crate) shard: Option<Shard>,
+}
+
+/// `--matrix-format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MatrixFormat {
+    /// `strategy.matrix` of GitHub Actions.
+    #[value(name = "github")]
+    GitHub,
+    /// `parallel:matrix` of GitLab.
+    #[value(name = "gitlab")]
+    GitLab,
 }
 
 /// `projects`.
@@ -363,6 +384,18 @@ pub(crate) struct ProjectsArgs {
     /// Project selection.
     #[command(flatten)]
     pub(crate) selection: Selection,
+    /// Print the matrix of a CI pipeline with up to N jobs, one per shard
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(conflicts_with_all = ["shard", "json", "format"])]
+    pub(crate) matrix: Option<u16>,
+    /// CI system of the matrix
+    #[arg(
+        long,
+        value_name = "SYSTEM",
+        default_value = "github",
+        requires = "matrix"
+    )]
+    pub(crate) matrix_format: MatrixFormat,
     /// Output options.
     #[command(flatten)]
     pub(crate) output: DocumentArgs,

@@ -4,6 +4,7 @@
 pub(crate) mod github;
 pub(crate) mod human;
 pub(crate) mod json;
+pub(crate) mod matrix;
 pub(crate) mod ndjson;
 pub(crate) mod page;
 pub(crate) mod progress;

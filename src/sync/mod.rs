@@ -21,6 +21,7 @@ mod repeater;
 mod request;
 pub mod retire;
 mod search_depths;
+pub(crate) mod shard_weights;
 mod source_branch;
 pub(crate) mod sources;
 

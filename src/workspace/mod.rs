@@ -9,6 +9,7 @@ pub(crate) mod project;
 mod resolve;
 mod select;
 mod settings;
+pub(crate) mod shards;
 pub(crate) mod template;
 
 pub use project::{FromCodex, Project};

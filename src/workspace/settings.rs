@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::project::Project;
+use super::shards::Shard;
 use crate::config::{AutoMerge, CloneStrategy, ForgeChoice, OnDeclined, SignMode, TransportChoice};
 use crate::names::ProjectName;
 use crate::paths::resolved;
@@ -59,6 +60,14 @@ pub struct Workspace {
 }
 
 impl Workspace {
+    /// Gives the shard a sync branch of its own, if all projects would share one. Otherwise the shards
+    /// would push to it at the same time, and each pull request would have only some of the projects.
+    pub(crate) fn separate_shard(&mut self, shard: &Shard) {
+        if let PushBranches::Shared(branch) = &mut self.push_branches {
+            branch.push_str(&format!("-{}-of-{}", shard.number, shard.count));
+        }
+    }
+
     /// Whether the cache in `directory` belongs to this workspace alone, because it is inside.
     pub fn owns_cache(&self, directory: &Path) -> bool {
         directory.starts_with(&self.root) || directory.starts_with(resolved(&self.root))

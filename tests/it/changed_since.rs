@@ -322,7 +322,7 @@ fn sync_leaves_other_projects_alone() {
         .code(0);
     assert_eq!(names(&output), ["alpha", "beta"]);
     let selection = &output.json()["selection"];
-    let expected = serde_json::json!({ "projects": 4, "selected": 2, "changed_since": "base", "unchanged": 2 });
+    let expected = serde_json::json!({ "projects": 4, "selected": 2, "changed_since": "base", "unchanged": 2, "shard": null, "other_shards": 0 });
     assert_eq!(selection, &expected);
     assert_eq!(output.json()["totals"]["synced"], 2);
     assert_eq!(codex.paths(), before);

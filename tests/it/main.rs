@@ -47,6 +47,7 @@ mod resolved;
 mod retire;
 mod reviewed_branches;
 mod secrets;
+mod shards;
 mod signals;
 mod signing;
 mod source_races;

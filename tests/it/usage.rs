@@ -155,7 +155,7 @@ fn usage_error_document_has_the_form_of_its_command() {
 #[test]
 fn reserved_flags_have_their_own_error() {
     let sandbox = Sandbox::new();
-    for flag in ["--shard=1/2", "--plan", "--plan-out", "--expect", "--watch"] {
+    for flag in ["--plan", "--plan-out", "--expect", "--watch"] {
         let message = format!(
             "`{}` is reserved for a later version",
             flag.split('=').next().unwrap()

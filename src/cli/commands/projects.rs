@@ -5,25 +5,58 @@ use std::path::Path;
 
 use rayon::prelude::*;
 
-use super::project_selection::{narrow, select_or_all};
+use super::project_selection::{assigned, narrow, select_or_all};
 use super::{finish, to_json};
 use crate::cache::selected::unmatched_at_last_pull;
-use crate::cli::args::ProjectsArgs;
+use crate::cli::args::{MatrixFormat, ProjectsArgs};
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::config::Direction;
 use crate::event::Event;
 use crate::outcome::ProjectSelection;
 use crate::paths::shown;
+use crate::report::matrix::MatrixDocument;
 use crate::report::table::table;
 use crate::scan::{ScanError, Survey, useless_patterns};
+use crate::sync::shard_weights::file_counts;
 use crate::sync::sources::Sources;
 use crate::workspace::{Project, Workspace};
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(arguments: &ProjectsArgs, context: &Context) -> u8 {
     let json = arguments.output.is_json();
-    finish(list(arguments, json, context), json, context)
+    let output = match arguments.matrix {
+        Some(count) => matrix(arguments, usize::from(count), context),
+        None => list(arguments, json, context),
+    };
+    finish(output, json, context)
+}
+
+/// Builds the matrix of a CI pipeline, in one line. It has fewer shards if there are fewer projects.
+fn matrix(
+    arguments: &ProjectsArgs,
+    count: usize,
+    context: &Context,
+) -> Result<String, CommandError> {
+    let (configuration, workspace) = context.load(None, Vec::new())?;
+    let sources = Sources::default();
+    let projects = select_or_all(&arguments.selection, &workspace, context)?;
+    let selected = narrow(&arguments.selection, projects, &configuration, &sources)?;
+    for warning in selected.warnings {
+        context.terminal.event(&Event::Warning {
+            project: None,
+            message: warning.message,
+        });
+    }
+
+    let files = file_counts(&sources, &selected.projects);
+    let count = count.min(selected.projects.len());
+    let assignment = assigned(&selected.projects, &files, count);
+    let document = match arguments.matrix_format {
+        MatrixFormat::GitHub => MatrixDocument::for_github(&assignment, &files),
+        MatrixFormat::GitLab => MatrixDocument::for_gitlab(&assignment),
+    };
+    Ok(format!("{}\n", serde_json::json!(document)))
 }
 
 /// Builds the output, and warns about patterns that match nothing.

@@ -41,8 +41,11 @@ fn status(
     output: RunOutput,
     context: &Context,
 ) -> Result<SyncOutcome, CommandError> {
-    let (configuration, workspace) = context.load(arguments.env.as_deref(), Vec::new())?;
+    let (configuration, mut workspace) = context.load(arguments.env.as_deref(), Vec::new())?;
     let selection = &arguments.selection;
+    if let Some(shard) = &selection.shard {
+        workspace.separate_shard(shard);
+    }
     let projects = select_or_all(selection, &workspace, context)?;
     let sources = Arc::new(Sources::default());
     let selected = narrow(selection, projects, &configuration, &sources)?;

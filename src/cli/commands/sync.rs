@@ -53,7 +53,10 @@ fn sync(
         flags.extend(patterns(arguments, only_pulls));
     }
 
-    let (configuration, workspace) = load(flags)?;
+    let (configuration, mut workspace) = load(flags)?;
+    if let Some(shard) = &arguments.selection.shard {
+        workspace.separate_shard(shard);
+    }
     let projects = selected(arguments, &workspace, context)?;
     let sources = Arc::new(Sources::at(arguments.source_rev.clone()));
     let selected = narrow(&arguments.selection, projects, &configuration, &sources)?;
