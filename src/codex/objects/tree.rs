@@ -48,12 +48,7 @@ pub struct TreeEntry {
 
 /// Decodes a tree; `None` if the bytes are not a valid tree.
 pub fn decode(data: &[u8]) -> Option<Vec<TreeEntry>> {
-    Some(
-        slices(data)?
-            .into_iter()
-            .map(|slice| slice.to_entry())
-            .collect(),
-    )
+    slices(data).map(|slice| Some(slice?.to_entry())).collect()
 }
 
 /// An entry that borrows from the bytes of its tree. In a codex with thousands of projects, each
@@ -68,26 +63,34 @@ struct EntrySlice<'t> {
     id: ObjectId,
 }
 
-/// Splits a tree into its entries without copying them; `None` if the bytes are not a valid tree.
-/// The order of the entries is not checked.
-fn slices(mut data: &[u8]) -> Option<Vec<EntrySlice<'_>>> {
-    let mut slices = Vec::with_capacity(data.len() / 36);
-    while !data.is_empty() {
-        let space = data.find_byte(b' ')?;
-        let nul = space + data[space..].find_byte(0)?;
-        let id = ObjectId(data.get(nul + 1..nul + 21)?.try_into().ok()?);
-        let (octal, name) = (&data[..space], data[space + 1..nul].as_bstr());
-        let (bytes, rest) = data.split_at(nul + 21);
-        slices.push(EntrySlice {
-            bytes,
-            octal,
-            name,
-            mode: Mode::from_octal(octal)?,
-            id,
-        });
-        data = rest;
-    }
-    Some(slices)
+/// Splits a tree into its entries without copying them. The last item is `None` if the bytes are not
+/// a valid tree. The order of the entries is not checked.
+fn slices(mut data: &[u8]) -> impl Iterator<Item = Option<EntrySlice<'_>>> {
+    std::iter::from_fn(move || {
+        if data.is_empty() {
+            return None;
+        }
+        let split = split_entry(data);
+        data = split.map_or(&[], |(_, rest)| rest);
+        Some(split.map(|(entry, _)| entry))
+    })
+}
+
+/// The first entry of a tree, and the bytes after it.
+fn split_entry(data: &[u8]) -> Option<(EntrySlice<'_>, &[u8])> {
+    let space = data.find_byte(b' ')?;
+    let nul = space + data[space..].find_byte(0)?;
+    let id = ObjectId(data.get(nul + 1..nul + 21)?.try_into().ok()?);
+    let (bytes, rest) = data.split_at(nul + 21);
+    let octal = &data[..space];
+    let entry = EntrySlice {
+        bytes,
+        octal,
+        name: data[space + 1..nul].as_bstr(),
+        mode: Mode::from_octal(octal)?,
+        id,
+    };
+    Some((entry, rest))
 }
 
 /// The entry at `path` below the tree `root`; `None` if the tree has no such path. `read` returns the
@@ -103,9 +106,15 @@ pub(crate) fn entry_at(
             return Ok(None);
         }
         let data = read(found.1)?;
-        let entries = slices(&data).ok_or(TreeError::Damaged(found.1))?;
-        match entries.iter().find(|entry| entry.name == segment) {
-            Some(entry) => found = (entry.mode, entry.id),
+        let mut next = None;
+        for entry in slices(&data) {
+            let entry = entry.ok_or(TreeError::Damaged(found.1))?;
+            if next.is_none() && entry.name == segment {
+                next = Some((entry.mode, entry.id));
+            }
+        }
+        match next {
+            Some(entry) => found = entry,
             None => return Ok(None),
         }
     }
@@ -146,14 +155,21 @@ fn push(data: &mut Vec<u8>, entry: &TreeEntry) {
 
 /// Compares in git's order, in which the name of a directory ends with `/`.
 fn compare((a, a_mode): (&BStr, Mode), (b, b_mode): (&BStr, Mode)) -> Ordering {
-    let end = |mode| {
-        if mode == Mode::Directory {
-            &b"/"[..]
-        } else {
-            b""
-        }
-    };
-    a.iter().chain(end(a_mode)).cmp(b.iter().chain(end(b_mode)))
+    let common = a.len().min(b.len());
+    a[..common]
+        .cmp(&b[..common])
+        .then_with(|| rest_of(&a[common..], a_mode).cmp(rest_of(&b[common..], b_mode)))
+}
+
+/// The bytes at the end of a name that count in the order.
+fn rest_of(end: &[u8], mode: Mode) -> impl Iterator<Item = u8> {
+    let slash = (mode == Mode::Directory).then_some(b'/');
+    end.iter().copied().chain(slash)
+}
+
+/// Whether two entries of the same name have the same position in a tree.
+fn sorts_as(a: Mode, b: Mode) -> bool {
+    (a == Mode::Directory) == (b == Mode::Directory)
 }
 
 /// The change of one path: the new object, or `None` to delete it.
@@ -196,7 +212,6 @@ fn edit_below(
         Some(id) => (store.read(id)?, TreeError::Damaged(id)),
         None => (Vec::new(), TreeError::Damaged(ObjectId([0; 20]))),
     };
-    let old = slices(&old).ok_or(damaged)?;
     // In byte order, the edits of one directory are not adjacent (`a-b` sorts between `a` and
     // `a/c`), so group them first.
     let mut names: BTreeMap<&BStr, Named<'_>> = BTreeMap::new();
@@ -209,7 +224,10 @@ fn edit_below(
             None => names.entry(path).or_default().itself = Some(*edit),
         }
     }
-    for entry in &old {
+    for entry in slices(&old) {
+        let Some(entry) = entry else {
+            return Err(damaged);
+        };
         if let Some(named) = names.get_mut(entry.name)
             && let (Some(_), Some(tree)) = (named.old.replace(entry.to_entry()), base)
         {
@@ -222,9 +240,11 @@ fn edit_below(
     }
     let mut edited = BTreeMap::new();
     for (name, named) in names {
-        edited.insert(BString::from(name), named.edited(store, name)?);
+        let new = named.edited(store, name)?;
+        let old = named.old.map(|old| old.mode);
+        edited.insert(name, Edited { old, new });
     }
-    let merged = merge(&old, edited);
+    let merged = merge(&old, &edited);
     Ok((!merged.is_empty()).then(|| store.write(merged, base)))
 }
 
@@ -265,43 +285,57 @@ impl Named<'_> {
     }
 }
 
-/// Merges the edited entries into the `old` ones. Entries without an edit keep their order, even if
-/// they are not sorted: a sync does not repair invalid trees of the codex.
-fn merge(old: &[EntrySlice<'_>], mut edited: BTreeMap<BString, Option<TreeEntry>>) -> Vec<u8> {
-    let mut kept: Vec<(EntrySlice<'_>, Option<TreeEntry>)> = Vec::with_capacity(old.len());
-    // A new entry takes the position of the one that it replaces, unless the two sort differently.
-    for slice in old {
-        match edited.get_mut(slice.name) {
-            None => kept.push((*slice, None)),
-            Some(new) => {
-                let is_dir = |mode| mode == Mode::Directory;
-                let new = new.take_if(|new| is_dir(new.mode) == is_dir(slice.mode));
-                kept.extend(new.map(|new| (*slice, Some(new))));
-            }
+/// The result of the edits of one name in a tree.
+struct Edited {
+    /// The mode of the old entry of this name.
+    old: Option<Mode>,
+    /// The new entry.
+    new: Option<TreeEntry>,
+}
+
+impl Edited {
+    /// The new entry, if it takes the position of the old one.
+    fn replacement(&self) -> Option<&TreeEntry> {
+        let old = self.old?;
+        self.new.as_ref().filter(|new| sorts_as(new.mode, old))
+    }
+
+    /// The new entry, if its position is yet to be found.
+    fn addition(&self) -> Option<&TreeEntry> {
+        match self.replacement() {
+            Some(_) => None,
+            None => self.new.as_ref(),
         }
     }
-    let mut new: Vec<_> = edited.into_values().flatten().collect();
-    new.sort_by(|a, b| compare((a.name.as_bstr(), a.mode), (b.name.as_bstr(), b.mode)));
-    let mut new = new.into_iter().peekable();
-    let mut data = Vec::with_capacity(
-        kept.iter()
-            .map(|(slice, _)| slice.bytes.len())
-            .sum::<usize>()
-            + 64,
-    );
-    for (slice, replaced) in kept {
-        let is_before = |new: &TreeEntry| {
+}
+
+/// Merges the edited entries into the tree `old`. Entries without an edit keep their order, even if
+/// they are not sorted: a sync does not repair invalid trees of the codex.
+fn merge(old: &[u8], edited: &BTreeMap<&BStr, Edited>) -> Vec<u8> {
+    let mut additions: Vec<_> = edited.values().filter_map(Edited::addition).collect();
+    additions.sort_by(|a, b| compare((a.name.as_bstr(), a.mode), (b.name.as_bstr(), b.mode)));
+    let mut additions = additions.into_iter().peekable();
+
+    let mut data = Vec::with_capacity(old.len() + 64);
+    for slice in slices(old).flatten() {
+        let edit = edited.get(slice.name);
+        let replacement = edit.and_then(Edited::replacement);
+        if edit.is_some() && replacement.is_none() {
+            continue;
+        }
+
+        let is_before = |new: &&TreeEntry| {
             compare((new.name.as_bstr(), new.mode), (slice.name, slice.mode)) == Ordering::Less
         };
-        while let Some(entry) = new.next_if(is_before) {
-            push(&mut data, &entry);
+        while let Some(entry) = additions.next_if(is_before) {
+            push(&mut data, entry);
         }
-        match replaced {
-            Some(entry) => push(&mut data, &entry),
+        match replacement {
+            Some(entry) => push(&mut data, entry),
             None => data.extend_from_slice(slice.bytes),
         }
     }
-    new.for_each(|entry| push(&mut data, &entry));
+    additions.for_each(|entry| push(&mut data, entry));
     data
 }
 
