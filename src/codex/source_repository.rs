@@ -9,15 +9,17 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use bstr::{BStr, ByteSlice};
 use gix_odb::Header as _;
 use gix_odb::pack::Find as _;
 
 use super::objects::tree::{self, TreeError};
 use super::store::id_of;
-use crate::object::ObjectId;
+use crate::object::{Mode, ObjectId};
 use crate::paths::shown;
 use crate::scan::{
-    CommittedEntry, CommittedTree, SourceObjects, UnreadableObject, UnusableRepository,
+    CommittedEntry, CommittedTree, EntriesByName, SourceObjects, UnreadableObject,
+    UnusableRepository,
 };
 use crate::url::RemoteUrl;
 
@@ -110,12 +112,19 @@ pub(crate) struct SourceRepository {
     store: Mutex<Option<Arc<gix_odb::Store>>>,
     /// Readers of objects that no thread uses at the moment.
     idle: Mutex<Vec<Reader>>,
+    /// The decoded trees with at least [`LARGE_TREE`] entries.
+    large_trees: Mutex<HashMap<ObjectId, Arc<EntriesByName>>>,
     /// The commit that is checked out, once it was read; `None` if there is no commit yet.
     head: OnceLock<Result<Option<SourceCommit>, UnreadableRepository>>,
 }
 
 /// A reader of objects, for one thread at a time.
 type Reader = gix_odb::HandleArc;
+
+/// The number of entries from which a decoded tree is kept. The directory that contains thousands of
+/// projects is looked up for each of them. A smaller tree is decoded again, which is cheaper than
+/// the memory for the trees of all projects.
+const LARGE_TREE: usize = 64;
 
 impl SourceRepository {
     /// Opens the repository that contains `directory`.
@@ -128,6 +137,7 @@ impl SourceRepository {
             git: Mutex::new(git),
             store: Mutex::default(),
             idle: Mutex::default(),
+            large_trees: Mutex::default(),
             head: OnceLock::new(),
         })
     }
@@ -254,6 +264,26 @@ impl SourceRepository {
         Ok(store.insert(Arc::new(opened)).clone())
     }
 
+    /// The tree of the directory `path` below the tree `root`; `None` if there is no such directory.
+    /// Symlinks are not followed.
+    pub(super) fn directory_tree(
+        &self,
+        root: ObjectId,
+        path: &BStr,
+    ) -> Result<Option<ObjectId>, UnreadableObject> {
+        let mut tree = root;
+        for name in path
+            .split(|byte| *byte == b'/')
+            .filter(|name| !name.is_empty())
+        {
+            match self.tree_by_name(tree)?.get(name.as_bstr()) {
+                Some((Mode::Directory, id)) => tree = *id,
+                _ => return Ok(None),
+            }
+        }
+        Ok(Some(tree))
+    }
+
     /// The bytes of a tree.
     pub(super) fn tree_data(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
         self.object(id, b"tree").map_err(|error| match error {
@@ -294,6 +324,27 @@ impl SourceObjects for SourceRepository {
         } else {
             Err(damaged(id, &"it has an entry with an invalid name"))
         }
+    }
+
+    fn tree_by_name(&self, id: ObjectId) -> Result<Arc<EntriesByName>, UnreadableObject> {
+        let large = || {
+            self.large_trees
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        if let Some(known) = large().get(&id) {
+            return Ok(known.clone());
+        }
+
+        let entries = self.tree(id)?.into_iter();
+        let by_name: EntriesByName = entries
+            .map(|entry| (entry.name, (entry.mode, entry.id)))
+            .collect();
+        let by_name = Arc::new(by_name);
+        if by_name.len() >= LARGE_TREE {
+            large().insert(id, by_name.clone());
+        }
+        Ok(by_name)
     }
 
     fn size(&self, id: ObjectId) -> Result<u64, UnreadableObject> {

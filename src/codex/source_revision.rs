@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 
-use bstr::ByteSlice;
+use bstr::{BStr, ByteSlice};
 
-use super::objects::listing::{self, Lister};
+use super::objects::listing;
 use super::source_repository::{SourceCommit, SourceRepository};
 use crate::config::SourceState;
 use crate::object::ObjectId;
-use crate::paths::CodexPath;
 use crate::platform::bytes_of;
 use crate::scan::Snapshot;
 use crate::workspace::Project;
@@ -41,7 +40,13 @@ pub(crate) fn revision(
         SourceState::Worktree => {
             let root = root.ok()?;
             let below = root.strip_prefix(repository.directory()?).ok()?;
-            is_dirty(repository, commit.tree, bytes_of(below), project, snapshot)
+            is_dirty(
+                repository,
+                commit.tree,
+                bytes_of(below).as_bstr(),
+                project,
+                snapshot,
+            )
         }
     };
     Some(SourceRevision {
@@ -56,14 +61,16 @@ pub(crate) fn revision(
 fn is_dirty(
     repository: &SourceRepository,
     tree: ObjectId,
-    below: &[u8],
+    below: &BStr,
     project: &Project,
     snapshot: &Snapshot,
 ) -> bool {
     let read = |id: ObjectId| repository.tree_data(id);
-    let committed = match CodexPath::new(below) {
-        Ok(root) => Lister::new(&read, Some(tree)).list(&root),
-        Err(_) => listing::list_all(&read, tree),
+    let committed = match repository.directory_tree(tree, below) {
+        Ok(Some(tree)) => listing::list_all(&read, tree),
+        // No file of the project is committed.
+        Ok(None) => return false,
+        Err(_) => return true,
     };
     let Ok(committed) = committed else {
         return true;

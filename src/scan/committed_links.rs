@@ -8,14 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::committed_tree::{CommittedEntry, CommittedTree, UnreadableObject};
+use super::committed_tree::{CommittedTree, EntriesByName, UnreadableObject};
 use super::links::Links;
 use crate::object::{Mode, ObjectId};
 use crate::paths::MAX_LINKS;
 use crate::platform::{bytes_of, path_of};
-
-/// The entries of a tree by name.
-type Directory = HashMap<BString, (Mode, ObjectId)>;
 
 /// The destination of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +37,7 @@ pub(crate) enum Located {
 /// The paths of one commit. Every tree is decoded only once.
 pub(crate) struct CommittedLinks<'t> {
     tree: CommittedTree<'t>,
-    decoded: Mutex<HashMap<ObjectId, Arc<Directory>>>,
+    decoded: Mutex<HashMap<ObjectId, Arc<EntriesByName>>>,
     /// The path of the project, relative to the root of the repository.
     project: BString,
     /// Whether a symlink led out of the project.
@@ -201,17 +198,12 @@ impl<'t> CommittedLinks<'t> {
     }
 
     /// The entries of a tree.
-    fn directory(&self, id: ObjectId) -> Result<Arc<Directory>, UnreadableObject> {
+    fn directory(&self, id: ObjectId) -> Result<Arc<EntriesByName>, UnreadableObject> {
         let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(match decoded.entry(id) {
             MapEntry::Occupied(known) => known.get().clone(),
             MapEntry::Vacant(unknown) => {
-                let entries = self.tree.objects.tree(id)?.into_iter();
-                let by_name = entries.map(|entry| {
-                    let CommittedEntry { name, mode, id } = entry;
-                    (name, (mode, id))
-                });
-                unknown.insert(Arc::new(by_name.collect())).clone()
+                unknown.insert(self.tree.objects.tree_by_name(id)?).clone()
             }
         })
     }

@@ -1,15 +1,24 @@
 //! The tree of a commit, and access to the objects of its repository.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use bstr::BString;
 
 use crate::object::{Mode, ObjectId};
 
+/// The entries of a tree by name.
+pub(crate) type EntriesByName = HashMap<BString, (Mode, ObjectId)>;
+
 /// The objects of a repository.
 pub(crate) trait SourceObjects: Sync {
     /// The entries of a tree. Every name is a single valid segment.
     fn tree(&self, id: ObjectId) -> Result<Vec<CommittedEntry>, UnreadableObject>;
+
+    /// The same entries by name. Projects share the trees above them, so a large tree is decoded
+    /// only once for all of them.
+    fn tree_by_name(&self, id: ObjectId) -> Result<Arc<EntriesByName>, UnreadableObject>;
 
     /// The size of a blob, in bytes.
     fn size(&self, id: ObjectId) -> Result<u64, UnreadableObject>;

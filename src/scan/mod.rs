@@ -43,7 +43,7 @@ pub use collision::{Clash, Collision};
 pub(crate) use committed::contents as committed_contents;
 pub(crate) use committed_links::{CommittedLinks, Located};
 pub use committed_tree::UnreadableObject;
-pub(crate) use committed_tree::{CommittedEntry, CommittedTree, SourceObjects};
+pub(crate) use committed_tree::{CommittedEntry, CommittedTree, EntriesByName, SourceObjects};
 
 pub use error::{ScanError, UnusableRepository};
 pub(crate) use read::SourceRoot;
