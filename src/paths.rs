@@ -3,6 +3,7 @@
 //! Names are bytes, as in git. They are escaped only when they are shown.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
@@ -214,6 +215,32 @@ pub fn resolved(path: &Path) -> PathBuf {
         }
     }
     real
+}
+
+/// Resolves many paths, as [`resolved`] does. The directory that contains several of them is resolved
+/// only once: with thousands of projects, that is most of the work.
+#[derive(Default)]
+pub(crate) struct PathResolver {
+    /// The parents of the paths, each with its resolved path.
+    parents: HashMap<PathBuf, PathBuf>,
+}
+
+impl PathResolver {
+    /// The same as [`resolved`].
+    pub(crate) fn resolve(&mut self, path: &Path) -> PathBuf {
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return resolved(path);
+        };
+        if !self.parents.contains_key(parent) {
+            self.parents.insert(parent.to_owned(), resolved(parent));
+        }
+        let here = self.parents[parent].join(name);
+        if here.is_symlink() {
+            resolved(path)
+        } else {
+            here
+        }
+    }
 }
 
 /// The maximum number of links in a chain, as in Linux.

@@ -17,7 +17,7 @@ use super::tree::{Node, key_path};
 use super::values::without_secrets;
 use super::{file, member_search};
 use crate::names::ProjectName;
-use crate::paths::{FRACTARY_DIR, absolute, resolved, shown};
+use crate::paths::{FRACTARY_DIR, PathResolver, absolute, resolved, shown};
 use crate::url::RemoteUrl;
 
 /// A project's own directory.
@@ -109,6 +109,7 @@ fn named_directories(
     diagnostics: &mut Diagnostics,
 ) -> BTreeMap<PathBuf, String> {
     let workspace = resolved(&loader.root);
+    let mut paths = PathResolver::default();
     let mut named = BTreeMap::new();
     for (name, project) in &outline.projects {
         let directory = match &project.root {
@@ -116,7 +117,7 @@ fn named_directories(
             None if outline.project.as_ref() == Some(name) => loader.root.clone(),
             None => absolute(&loader.root, Path::new(name)),
         };
-        let real = resolved(&directory);
+        let real = paths.resolve(&directory);
         // An invalid name is reported later, as such.
         let is_invalid = name.parse::<ProjectName>().is_err();
         if project.root.is_none() && !is_invalid && !real.starts_with(&workspace) {
@@ -139,17 +140,18 @@ fn unnamed_directories(
     diagnostics: &mut Diagnostics,
 ) -> Vec<PathBuf> {
     let workspace = resolved(&loader.root);
-    let named_roots: BTreeSet<PathBuf> = named.keys().map(|root| resolved(root)).collect();
     let list = layers.list(&["workspace", "members"]);
     let is_user_or_run = list.is_some_and(|list| list.at.source.authority().is_user_or_run());
 
+    let mut paths = PathResolver::default();
+    let named_roots: BTreeSet<PathBuf> = named.keys().map(|root| paths.resolve(root)).collect();
     let mut unnamed = Vec::new();
     let matched = member_search::member_directories(&loader.root, layers, None, diagnostics);
     for directory in matched {
         if named.contains_key(&directory) {
             continue;
         }
-        let real = resolved(&directory);
+        let real = paths.resolve(&directory);
         if is_user_or_run || real.starts_with(&workspace) {
             unnamed.push(directory);
         } else if !named_roots.contains(&real) {

@@ -1,5 +1,6 @@
 //! Collects the paths that are never published.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -40,9 +41,13 @@ pub(super) fn resolve(
         .filter(|(layer, _)| *layer == LayerKind::Local);
     list.paths.extend(local.map(|(_, file)| resolved(&file)));
 
+    // Most projects have the same cache.
     let caches = projects.iter().map(|project| &project.cache_dir);
-    let configured = caches.chain([&directories.cache, &directories.state]);
+    let configured: BTreeSet<_> = caches
+        .chain([&directories.cache, &directories.state])
+        .collect();
     list.own_directories = configured
+        .into_iter()
         .map(|path| resolved(path))
         .filter(|path| !path.iter().any(|part| part == FRACTARY_DIR))
         .collect();

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::directories::{self, Directories, default_cache};
 use super::findings::Findings;
 use super::{codex_patterns, deny_list, overlaps, source_patterns};
@@ -16,7 +14,7 @@ use crate::config::tree::key_path;
 use crate::config::{Configuration, LayerKind, Problem};
 use crate::glob::Glob;
 use crate::names::ProjectName;
-use crate::paths::{CodexPath, FRACTARY_DIR, absolute, escaped, resolved, shown};
+use crate::paths::{CodexPath, FRACTARY_DIR, PathResolver, absolute, escaped, resolved, shown};
 use crate::workspace::claims::{ClaimPatterns, Claims, InvalidPattern};
 use crate::workspace::project::{DeleteGuard, FromCodex, Project, ScanPolicy, SourceGuards};
 use crate::workspace::template;
@@ -53,9 +51,10 @@ pub(super) fn resolve(
         .collect();
     projects.sort_by(|a, b| a.name.cmp(&b.name));
 
+    let mut paths = PathResolver::default();
     let roots: Vec<PathBuf> = projects
-        .par_iter()
-        .map(|project| resolved(&project.root))
+        .iter()
+        .map(|project| paths.resolve(&project.root))
         .collect();
     overlaps::check_destinations(configuration, &projects, findings);
     overlaps::check_roots(configuration, &projects, &roots, findings);
