@@ -230,7 +230,7 @@ mod tests {
         }
         // The average is the number of projects that one more project moves.
         assert!(
-            moved <= 100 * 8,
+            moved <= 100 * 16,
             "{moved} moves of 400 projects in 100 trials"
         );
     }
