@@ -40,55 +40,65 @@
 //!
 //! | | |
 //! |---|---|
+//! | **configuration and patterns** | |
 //! | what a pattern matches | `glob`, for every pattern of the program; `tests/it/model` specifies it independently |
 //! | a glob becomes a path in the codex | `Claims::claim` in `workspace::claims`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
+//! | which layer of the configuration a value comes from | `candidates` in `config::layers`, for every reader of values; `config explain` is `config::explain` |
+//! | a default, or the meaning of a key | `config/defaults.yaml`; `config::model` |
+//! | **sources, plan and checks** | |
 //! | what is added, modified, deleted or withheld | `plan` |
-//! | whether a push was verified, was rejected, or met a moved branch | `judge` in `sync::publish::push`, after the tip was queried again; the kinds of rejections are in `codex::remote::rejection` |
-//! | when a push is tried again, and after which delay | the loop `land` in `sync::publish` lists the cases; the delay is in `sync::publish::retry` |
-//! | a project is removed or renamed in the codex (`retire`, `rename`) | `sync::retire`; the plans are in `sync::publish::task_planner`, the former directory in `sync::former_directory` |
-//! | a directory that a project has left in the codex | `sync::orphans`, from the recorded state and the history |
-//! | drift: files that others have changed in the codex since the last sync | `sync::publish::drift`; `ProjectPlan::drifted` compares, and `state` keeps what is not overwritten yet |
-//! | the commit and the author of a file's version | `codex::objects::path_history` |
-//! | the projects that are withheld because the server rejects them | `sync::publish::rejection` reads its message, `sync::publish::isolation` selects the parts to push |
-//! | a check of the planned files before they are published | `checks` has the checks and their findings; `sync::publish::check` runs them between plan and commit, and withholds projects; `sync::publish::checked_file` selects the files |
-//! | a link of a document, and its target in the codex | `LinkTarget` in `checks::links::target`; `checks::links::broken_link` says why it is broken, and `sync::publish::planned_codex` is the codex after a plan |
-//! | a secret in a document | `checks::secrets`: the formats are in `rules`, and what distinguishes a placeholder in `proof` |
-//! | commits that are pushed to another branch than the one below them, as for a pull request | `workspace::resolve::push_branches` names the sync branches; `Base` and `PushTarget` in `sync::remote_session`; `sync::parting` compares them; a lane of `sync::publish::lane` for each |
-//! | the branch of the codex is merged into a sync branch | `sync::publish::merge` decides; `codex::objects::tree_merge` compares and merges the trees |
-//! | a request is repeated | `sync::repeater`, for requests that only read; after a login or a surprise, in `codex::remote::native::{conversation, http}` |
 //! | a path is never published | `workspace::resolve::deny_list` collects paths, `workspace::project` has the private names; `scan::boundary` applies both, and `scan::walk` skips `.git` |
 //! | which entries of a project are published, on disk or in a commit | `scan::entry_rules`; `scan::walk` finds those on disk, `scan::committed` those of a commit (`sync.to_codex.source`) |
 //! | the contents of a source file, from the disk or from a commit | `sync::sources` selects; `scan::read` and `scan::committed` read; `codex::source_repository` has the objects |
 //! | a project is withheld because of uncommitted files or its branch | `sync::publish::source_guards`, with `codex::uncommitted` and `sync::source_branch` |
 //! | the projects that `--changed-since` selects | `sync::changed_since`; the base of a build is in its `ci_base`, and the changes of a repository are in `codex::source_changes` and `codex::source_index` |
 //! | the projects of a shard (`--shard`), and the matrix of a pipeline (`projects --matrix`) | `workspace::shards` divides them by the numbers of files of `sync::shard_weights`; `report::matrix` has the forms |
-//! | which layer of the configuration a value comes from | `candidates` in `config::layers`, for every reader of values; `config explain` is `config::explain` |
+//! | a check of the planned files before they are published | `checks` has the checks and their findings; `sync::publish::check` runs them between plan and commit, and withholds projects; `sync::publish::checked_file` selects the files |
+//! | a link of a document, and its target in the codex | `LinkTarget` in `checks::links::target`; `checks::links::broken_link` says why it is broken, and `sync::publish::planned_codex` is the codex after a plan |
+//! | a secret in a document | `checks::secrets`: the formats are in `rules`, and what distinguishes a placeholder in `proof` |
+//! | **commits** | |
 //! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |
 //! | author and committer of a commit | `codex::identity`; `sync::authorship` holds them for a run |
 //! | a commit is signed | `codex::signing` has the key and makes the signature; `with_signature` in `codex::objects::commit_builder` puts it into the commit |
+//! | the commit and the author of a file's version | `codex::objects::path_history` |
+//! | **pushes** | |
+//! | whether a push was verified, was rejected, or met a moved branch | `judge` in `sync::publish::push`, after the tip was queried again; the kinds of rejections are in `codex::remote::rejection` |
+//! | when a push is tried again, and after which delay | the loop `land` in `sync::publish` lists the cases; the delay is in `sync::publish::retry` |
+//! | the projects that are withheld because the server rejects them | `sync::publish::rejection` reads its message, `sync::publish::isolation` selects the parts to push |
+//! | the number of branches in a push | `max_refs` in `sync::publish::publish_run` |
+//! | file contents on their way into a push: read, sent, kept for another attempt | `codex::push_contents`; the pack around them in `codex::remote::native::outgoing_pack` |
+//! | commits that are pushed to another branch than the one below them, as for a pull request | `workspace::resolve::push_branches` names the sync branches; `Base` and `PushTarget` in `sync::remote_session`; `sync::parting` compares them; a lane of `sync::publish::lane` for each |
+//! | the branch of the codex is merged into a sync branch | `sync::publish::merge` decides; `codex::objects::tree_merge` compares and merges the trees |
+//! | drift: files that others have changed in the codex since the last sync | `sync::publish::drift`; `ProjectPlan::drifted` compares, and `state` keeps what is not overwritten yet |
+//! | **pull requests and forges** | |
+//! | a pull request is opened instead of a push to the branch of the codex (`push.mode`) | `workspace::resolve::{push_branches, pull_requests}` decide; `LaneBranch::open` in `sync::publish::lane_branch` opens it, and `sync::publish::propose` calls that for each sync branch of a run |
+//! | the texts of a pull request | `sync::publish::proposal_text`; foreign text loses its meaning in `forge::pull_request_text` |
+//! | projects are withheld because a person closed the pull request; a branch that was merged by a squash is deleted | `read_pull_requests` in `sync::publish::propose`, before the push |
+//! | a new forge | the steps are in `forge`; the trait, with what each method must guarantee, is in `forge::pull_request` |
+//! | a request to the API of a forge, and its errors | `forge::api`; `forge::detection` finds the forge and its API |
+//! | **projects that leave the codex** | |
+//! | a project is removed or renamed in the codex (`retire`, `rename`) | `sync::retire`; the plans are in `sync::publish::task_planner`, the former directory in `sync::former_directory` |
+//! | a directory that a project has left in the codex | `sync::orphans`, from the recorded state and the history |
+//! | **tokens** | |
 //! | a token enters, and the hosts that it may be sent to | `workspace::resolve::tokens`, for all keys (`remote.token`, `remotes`, `forge.token`); SECURITY.md has the table |
 //! | the token of a request | `codex::remote::credential` selects it among those, that of the URL and that of the job (`GITHUB_TOKEN`), for the API too; logins of `.netrc` and of git's helpers are in `codex::remote::native::http::logins` |
 //! | a connection is not safe for a token | plain http or a rewritten URL: `codex::remote::context`; a redirect: each client of http, `codex::remote::native::http`, `codex::remote::git_process` and `forge::api` |
 //! | a token is attached to a request | `codex::remote::native::http`, `codex::remote::git_process`, `forge::api` |
 //! | a token is masked in output | `codex::remote::context` masks it in messages of others, `config::values` and `url` in our own |
-//! | a pull request is opened instead of a push to the branch of the codex (`push.mode`) | `workspace::resolve::{push_branches, pull_requests}` decide; `LaneBranch::open` in `sync::publish::lane_branch` opens it, and `sync::publish::propose` calls that for each sync branch of a run |
-//! | the texts of a pull request | `sync::publish::proposal_text`; foreign text loses its meaning in `forge::pull_request_text` |
-//! | projects are withheld because a person closed the pull request; a branch that was merged by a squash is deleted | `read_pull_requests` in `sync::publish::propose`, before the push |
-//! | the number of branches in a push | `max_refs` in `sync::publish::publish_run` |
-//! | a new forge | the steps are in `forge`; the trait, with what each method must guarantee, is in `forge::pull_request` |
-//! | a request to the API of a forge, and its errors | `forge::api`; `forge::detection` finds the forge and its API |
+//! | **the remote and the clone** | |
 //! | a new transport for remotes | `codex::remote`: the trait, its requirements, and `open`, which selects the implementation |
 //! | the URL that is used, after git's configuration has rewritten it | `codex::git_config` reads the rules, `codex::remote::context` applies them once; `Transport::url` is the one that is printed |
-//! | damage in a persistent clone | `codex::clone_check`, before git uses it; `sync::remote_session` fetches it again |
 //! | git's protocol, spoken by the program itself | `codex::remote::native`: the messages (`protocol`) and their carriers (`http`, `ssh`, `local`) |
-//! | file contents on their way into a push: read, sent, kept for another attempt | `codex::push_contents`; the pack around them in `codex::remote::native::outgoing_pack` |
-//! | a new output format | `cli::args::output`: `Format`, for commands that report events while they run, and `DocumentFormat`, for all others; the compiler then names the places in `cli` that use it; its text is a file in `report` |
-//! | the message, hints and exit status of an error | the message is in the error type of the module, hints in `cli::error_report`, exit statuses in `cli::exit` |
+//! | a request is repeated | `sync::repeater`, for requests that only read; after a login or a surprise, in `codex::remote::native::{conversation, http}` |
+//! | damage in a persistent clone | `codex::clone_check`, before git uses it; `sync::remote_session` fetches it again |
 //! | the clone of a killed run is removed | `codex::temp_clone` |
+//! | **the local cache** | |
 //! | the files that a project pulls, and those that are skipped | `sync::pull::selection` |
 //! | a file of the cache was modified locally, and is kept | `cache::cache_plan`; the warning is in `sync::caches` |
 //! | the errors that a dry run predicts for a cache | `cache::simulate` |
-//! | a default, or the meaning of a key | `config/defaults.yaml`; `config::model` |
+//! | **output and errors** | |
+//! | a new output format | `cli::args::output`: `Format`, for commands that report events while they run, and `DocumentFormat`, for all others; the compiler then names the places in `cli` that use it; its text is a file in `report` |
+//! | the message, hints and exit status of an error | the message is in the error type of the module, hints in `cli::error_report`, exit statuses in `cli::exit` |
 //! | the page of `status --html` | `templates/`, `report::page` |
 //! | a name, a path or a message of others is printed safely | `escaped` and `shown` in `paths` |
 //!

@@ -51,8 +51,8 @@ pub(crate) struct PullRequest {
 }
 
 impl PullRequest {
-    /// Whether the pull request is from `branch` to `base`. The filters of the APIs are not reliable, and people
-    /// change the base of a pull request.
+    /// Whether the pull request is from `branch` to `base`. The filters of the APIs are not
+    /// reliable, and people change the base of a pull request.
     pub(crate) fn is_of(&self, branch: &str, base: &str) -> bool {
         self.branch.as_deref() == Some(branch) && self.base == base
     }

@@ -27,8 +27,8 @@ pub(super) struct Boundary<L> {
     links: L,
     /// The paths of the deny list that are below the root.
     denied: HashSet<PathBuf>,
-    /// The last names of the paths on the deny list. A name is faster to find than a path, and few entries have one
-    /// of them.
+    /// The last names of the paths on the deny list. A name is faster to find than a path, and few
+    /// entries have one of them.
     denied_names: HashSet<OsString>,
     list: Arc<DenyList>,
     /// The symlinks to directories that were followed, and their targets, resolved.

@@ -23,8 +23,8 @@ pub(super) enum Parting {
     /// The sync branch and the base have no commit in common, so that no server can merge the sync
     /// branch. New commits go on top of the sync branch all the same.
     Unrelated,
-    /// The sync branch and the base each have commits that the other lacks. New commits go on top of the sync branch, and may
-    /// have to merge the base first.
+    /// The sync branch and the base each have commits that the other lacks. New commits go on top
+    /// of the sync branch, and may have to merge the base first.
     Diverged {
         /// The nearest commits that both branches contain.
         ancestors: Vec<ObjectId>,

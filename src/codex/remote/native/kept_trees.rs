@@ -25,8 +25,8 @@ const MAX_BYTES: u64 = 8 << 20;
 pub(super) struct KeptTrees {
     path: PathBuf,
     is_writable: bool,
-    /// The packs without blobs that this run has fetched, or the pack of an earlier run. Together they contain all
-    /// trees of the tip.
+    /// The packs without blobs that this run has fetched, or the pack of an earlier run. Together
+    /// they contain all trees of the tip.
     packs: Option<Vec<PathBuf>>,
 }
 
