@@ -62,7 +62,7 @@ pub struct Finding {
     pub column: usize,
     /// A description. It never contains a secret.
     pub message: String,
-    /// Identifies the finding in `checks.allow`.
+    /// Identifies the finding in `sync.checks.allow`.
     pub digest: String,
 }
 

@@ -293,7 +293,7 @@ fn exchange(child: &mut Child, supervision: &mut Supervision<'_>) -> Result<Coll
 
 /// The messages that a child still gets.
 struct Input<'m> {
-    /// `None` after the last message, so that the child sees the end of its input.
+    /// The child's standard input. It is closed (`None`) after the last message.
     pipe: Option<ChildStdin>,
     messages: slice::Iter<'m, Vec<u8>>,
 }

@@ -546,7 +546,7 @@ pub(crate) struct Fork {
     pub ancestors: Vec<ObjectId>,
     /// The depth of a fetch of both tips that contains the ancestors.
     pub depth: u32,
-    /// The commits of the first history down to the ancestors that the second one lacks.
+    /// The commits down to the ancestors that the first history has and the second history lacks.
     pub own: Vec<ObjectId>,
     /// Whether the clone has both histories down to an ancestor or to their first commits.
     pub is_complete: bool,

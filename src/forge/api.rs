@@ -199,7 +199,7 @@ impl Api {
         Ok(all)
     }
 
-    /// Reads one page of a list; the first one has number 1. `target` has a query already.
+    /// Reads the page `number` of a list, counted from 1. `target` already contains a query.
     pub(super) fn page<T: DeserializeOwned>(
         &mut self,
         action: &'static str,
@@ -540,7 +540,7 @@ fn is_web_address(text: &str) -> bool {
     rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(is_plain))
 }
 
-/// Whether the host is that of the API of a service of GitHub, rather than of a server of its own.
+/// Whether `host` is the API of github.com or ghe.com, and not of a GitHub Enterprise Server.
 fn is_github_service(host: &str) -> bool {
     host == "api.github.com" || host.ends_with(".ghe.com")
 }

@@ -64,7 +64,7 @@ fn pattern() -> impl Strategy<Value = String> {
     .prop_map(str::to_owned)
 }
 
-/// Files, without those that are below another one.
+/// Files that are not below one another.
 fn tree(paths: BTreeMap<String, (u8, bool)>) -> BTreeMap<String, (u8, bool)> {
     let below = |a: &str, b: &str| a.starts_with(&format!("{b}/"));
     let clean = |path: &String| !paths.keys().any(|other| below(path, other));

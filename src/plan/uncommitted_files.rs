@@ -12,7 +12,7 @@ use crate::text::pluralize;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct UncommittedFiles {
-    /// The commit; `None` before the first one.
+    /// The commit that is checked out; `None` in a repository without commits.
     pub commit: Option<ObjectId>,
     /// Files with other contents or another mode, below the project's root.
     pub modified: Vec<BString>,

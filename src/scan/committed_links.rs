@@ -17,7 +17,7 @@ use crate::platform::{bytes_of, path_of};
 /// The destination of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Located {
-    /// To an entry of the tree, which is no symlink.
+    /// The path leads to an entry of the tree that is not a symlink.
     Inside {
         /// The path with all symlinks resolved, relative to the root of the repository.
         real: BString,
@@ -26,11 +26,11 @@ pub(crate) enum Located {
         /// The object of the entry.
         id: ObjectId,
     },
-    /// To a path outside the repository.
+    /// The path leads to this path outside the repository.
     Outside(PathBuf),
-    /// To nothing.
+    /// The path leads to nothing.
     Missing,
-    /// Through too many symlinks.
+    /// The path leads through too many symlinks.
     Loop,
 }
 

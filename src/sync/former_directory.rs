@@ -138,7 +138,7 @@ fn is_within(inner: &CodexPath, outer: &CodexPath) -> bool {
     inner.folded_directory().starts_with(&outer)
 }
 
-/// Whether one of the directories is below the other one.
+/// Whether one of the two directories is below the other.
 pub(super) fn is_nested(one: &CodexPath, other: &CodexPath) -> bool {
     is_within(one, other) != is_within(other, one)
 }

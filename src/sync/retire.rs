@@ -42,7 +42,8 @@ impl Retirement {
 pub struct Renaming {
     /// The name before, which the configuration no longer has.
     pub old: ProjectName,
-    /// The name after. Its directory is that of the configuration, or else the default one.
+    /// The name after the rename. Its directory is the one in the configuration, or else the default
+    /// one.
     pub new: ProjectName,
     /// The directory before; `None` like [`Retirement::directory`].
     pub directory: Option<CodexPath>,

@@ -31,8 +31,8 @@ impl Document {
 /// A link or an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Link {
-    /// The offset of its first character in the file, in bytes. A link by reference has that of its
-    /// definition, which is the place to correct it.
+    /// The offset in the file at which the link begins, in bytes. For a link by reference, this is
+    /// the offset of the definition, because the user corrects the link there.
     pub offset: usize,
     pub target: LinkTarget,
 }

@@ -162,7 +162,8 @@ fn with_trailers(
     text
 }
 
-/// Appends a trailer. A line break in the value would begin another one.
+/// Appends a trailer. Line breaks in the value are replaced, because the next line would be another
+/// trailer.
 fn push_trailer(text: &mut String, key: &str, value: &str) {
     let value = value.replace(char::is_control, " ");
     let _ = writeln!(text, "{key}: {value}");

@@ -83,9 +83,9 @@ pub(crate) fn search(
 /// The number of commits that are searched for other projects.
 const MAX_OTHERS: usize = 4096;
 
-/// Searches the newest commits in the history of `tip` for projects that are not in `known`, and that
-/// syncs have published and not removed or renamed since. Returns each with the URL of its source
-/// repository. `read` is that of [`search`].
+/// Searches the newest commits in the history of `tip` for projects that are not in `known`, and
+/// that syncs have published and not removed or renamed since. Returns each with the URL of its
+/// source repository. `read` is the same function as for [`search`].
 pub(crate) fn other_projects(
     tip: ObjectId,
     known: &BTreeSet<&str>,

@@ -200,14 +200,14 @@ pub(crate) fn overlap(path: &BStr, others: &Changes) -> Overlap {
     }
 }
 
-/// Whether the changes put a file, or another entry that is not a directory, above the path.
+/// Whether `changes` put a file, or another entry that is not a directory, at a path above `path`.
 fn is_below_new_file(path: &BStr, changes: &Changes) -> bool {
     let is_written = |path: &BStr| changes.get(path).is_some_and(Option::is_some);
     path.find_iter(b"/")
         .any(|slash| is_written(path[..slash].as_bstr()))
 }
 
-/// The changes below the path.
+/// Those of `changes` that are at a path below `path`.
 fn changes_below<'c>(path: &BStr, changes: &'c Changes) -> impl Iterator<Item = &'c Edit> {
     let inside = below(path, b"".as_bstr());
     let start = (Bound::Included(inside.as_bstr()), Bound::Unbounded);

@@ -70,8 +70,9 @@ impl DriftSearch<'_> {
         Ok(all)
     }
 
-    /// The files that each project overwrites and whose versions are not those of its last sync, by
-    /// index, with the commit of that sync.
+    /// The drifted files of each project, by the project's index, with the commit of the project's
+    /// last sync. A file has drifted if the plan overwrites or deletes it, and its version in the
+    /// codex is not that of the last sync.
     fn drifted(
         &self,
         listings: &BTreeMap<usize, Listing>,

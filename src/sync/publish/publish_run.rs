@@ -312,8 +312,8 @@ impl Run {
     }
 }
 
-/// The rejection of a push of which the server rejects all branches with the same words. It may be
-/// about some of them: a hook `pre-receive` rejects all or none.
+/// The rejection, if the server rejects all branches of a push with the same message. The cause may
+/// be only some of the branches: a hook `pre-receive` accepts or rejects a push as a whole.
 fn rejection_of_all<'r>(
     request: &SyncRequest<'_>,
     results: &'r [Result<PushOutcome, SyncError>],

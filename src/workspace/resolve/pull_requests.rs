@@ -6,7 +6,7 @@ use crate::config::{Configuration, Problem, PushMode};
 use crate::workspace::settings::PullRequestSettings;
 use crate::workspace::template::{self, Unfilled};
 
-/// Resolves `push.pull_request`; `None` if `push.mode` is another one.
+/// Resolves `push.pull_request`; `None` unless `push.mode` is `pull-request`.
 pub(super) fn resolve(
     configuration: &Configuration,
     findings: &mut Findings,

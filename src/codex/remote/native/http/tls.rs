@@ -106,8 +106,8 @@ fn is_for_git(reason: &CertificateError) -> bool {
     }
 }
 
-/// Whether the server's certificate was rejected because it is that of an authority. rustls keeps
-/// the reason of webpki in a form that only its text shows.
+/// Whether the server's certificate was rejected because it is the certificate of an authority.
+/// rustls keeps the reason of webpki in a form that only its text shows.
 fn is_authority(reason: &CertificateError) -> bool {
     matches!(reason, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }
