@@ -3,7 +3,7 @@
 //! | | |
 //! |---|---|
 //! | the codex | [`store`] is the clone, and [`remote`] exchanges objects with the remote |
-//! | the repositories of the projects, which are only read | [`source_repository`], [`source_revision`] and [`uncommitted`] |
+//! | the repositories of the projects, which are only read | [`source_repository`], [`source_revision`], [`source_index`], [`source_changes`] and [`uncommitted`] |
 //! | both | [`objects`] reads and writes trees, commits and packs; [`identity`] and [`signing`] are about commits; [`git_config`] reads git's configuration |
 //!
 //! Values that leave this module are owned and contain no git handles.
