@@ -10,9 +10,13 @@
 //! the user and the host.
 
 mod long_words;
+mod named_rules;
+mod private_key;
 mod proof;
+mod randomness;
 mod rule;
 mod rules;
+mod url_account;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -23,19 +27,24 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::finding::{ContentCheck, Detection};
 use long_words::long_words;
-use rule::{Anchor, SecretRule};
-use rules::RULES;
+use named_rules::NAMED;
+use rule::{Anchor, Proof, SecretRule};
+use rules::FORMATS;
 
 /// The length of the text before a long word in which keywords are searched, in bytes.
-const LEAD: usize = 80;
+const LEAD: usize = 96;
 /// The greatest length of a secret, in bytes.
 const MAX_LENGTH: usize = 12_000;
+
+/// All rules. Of two rules that match the same text, the first one reports it.
+static RULES: LazyLock<Vec<&SecretRule>> = LazyLock::new(|| FORMATS.iter().chain(NAMED).collect());
 
 /// Detects the secrets of a file.
 pub(super) fn detect(contents: &[u8]) -> Vec<Detection> {
     let mut found: BTreeMap<usize, (usize, Detection)> = BTreeMap::new();
     let mut searched = 0;
-    for word in long_words(contents) {
+    let is_varied = |word: &Range<usize>| is_varied(&contents[word.clone()]);
+    for word in long_words(contents).filter(is_varied) {
         let start = word.start.saturating_sub(LEAD).max(searched);
         searched = word.end;
         let text = &contents[start..word.end];
@@ -56,7 +65,7 @@ pub(super) fn detect(contents: &[u8]) -> Vec<Detection> {
             if last.is_some_and(|(_, (end, _))| *end > secret.start) {
                 continue;
             }
-            let SecretRule { kind, name, .. } = RULES[rule];
+            let SecretRule { kind, name, .. } = *RULES[rule];
             let detection = Detection {
                 check: ContentCheck::Secrets,
                 kind,
@@ -73,6 +82,13 @@ pub(super) fn detect(contents: &[u8]) -> Vec<Detection> {
         .collect()
 }
 
+/// Whether a word has a digit, or letters of both cases. Most long words of a text have only lower-case
+/// letters, and no secret has.
+fn is_varied(word: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| word.iter().any(is);
+    has(u8::is_ascii_digit) || has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase)
+}
+
 /// The place of the secret that a rule finds at a keyword, and the text that its digest is made of.
 fn matching(
     contents: &[u8],
@@ -80,11 +96,10 @@ fn matching(
     rule: usize,
     keyword: usize,
 ) -> Option<(Range<usize>, Vec<u8>)> {
-    let SecretRule { anchor, proof, .. } = RULES[rule];
-    let is_in_word = |at: usize| contents.get(at).is_some_and(u8::is_ascii_alphanumeric);
+    let SecretRule { anchor, proof, .. } = *RULES[rule];
     let start = match anchor {
         Anchor::Word => word.start,
-        Anchor::Keyword if keyword > 0 && is_in_word(keyword - 1) => return None,
+        Anchor::Keyword if continues_word(contents, keyword) => return None,
         Anchor::Keyword | Anchor::Setting => keyword,
     };
     let end = match anchor {
@@ -95,15 +110,51 @@ fn matching(
     let groups = SEARCH.regex(rule).captures(&contents[start..end])?;
     let whole = groups.get(0)?.range();
     let whole = start + whole.start..start + whole.end;
-    let is_inside_word = |at: usize| at > 0 && is_in_word(at - 1) && is_in_word(at);
-    let begins_inside = anchor == Anchor::Word && is_inside_word(whole.start);
-    if begins_inside || is_inside_word(whole.end) {
+    let begins_inside = anchor == Anchor::Word && continues_word(contents, whole.start);
+    let ends_inside = [whole.end - 1, whole.end]
+        .iter()
+        .all(|at| is_in_word(contents, *at));
+    let is_key = matches!(proof, Proof::PrivateKey);
+    if begins_inside || ends_inside || !is_key && continues_block(contents, whole.start) {
         return None;
     }
     let secret = groups.get(1).map_or(whole.clone(), |group| {
         start + group.start()..start + group.end()
     });
     proof::prove(proof, contents, &whole, secret)
+}
+
+fn is_in_word(contents: &[u8], at: usize) -> bool {
+    contents.get(at).is_some_and(u8::is_ascii_alphanumeric)
+}
+
+/// Whether the text at `at` continues a word. An escape such as `\n` or `%3D` before it is no word.
+fn continues_word(contents: &[u8], at: usize) -> bool {
+    let before = &contents[..at];
+    let is_escape = |length: usize, sign: &[u8]| {
+        let start = before.len().checked_sub(length);
+        start.is_some_and(|start| before[start..].starts_with(sign))
+    };
+    let is_in_word = at > 0 && is_in_word(contents, at - 1) && is_in_word(contents, at);
+    let is_after_escape = matches!(before, [.., b'\\', b'n' | b'r' | b't'])
+        || is_escape(3, b"%")
+        || is_escape(6, b"\\u");
+    is_in_word && !is_after_escape
+}
+
+/// Whether the text at `at` is the start of a line after a line of base64. Such a line is a part of
+/// an image or of another file.
+fn continues_block(contents: &[u8], at: usize) -> bool {
+    const LINE: usize = 56;
+    let before = &contents[..at];
+    let previous = before.trim_ascii_end();
+    let is_new_line = before[previous.len()..].contains(&b'\n');
+    let line = previous
+        .len()
+        .checked_sub(LINE)
+        .map(|start| &previous[start..]);
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    is_new_line && line.is_some_and(|line| line.iter().all(is_base64))
 }
 
 static SEARCH: LazyLock<SecretSearch> = LazyLock::new(SecretSearch::new);
@@ -140,7 +191,7 @@ impl SecretSearch {
         self.regexes[rule].get_or_init(|| {
             let SecretRule {
                 anchor, pattern, ..
-            } = RULES[rule];
+            } = *RULES[rule];
             let anchored = match anchor {
                 Anchor::Word => pattern.to_owned(),
                 Anchor::Keyword | Anchor::Setting => format!("^(?:{pattern})"),

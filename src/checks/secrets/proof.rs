@@ -4,65 +4,33 @@
 use std::ops::Range;
 
 use base64::Engine;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use bstr::ByteSlice;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use libdeflater::Crc;
 use serde_json::Value;
 
-use super::long_words::long_words;
+use super::private_key::private_key;
+use super::randomness::{MIN_ENTROPY, contains_any, is_random};
 use super::rule::Proof;
+use super::url_account::url_account;
 
-/// The minimum entropy of a secret, in bits per character.
-const MIN_ENTROPY: f64 = 2.9;
-/// The minimum entropy of a password in a URL.
-const MIN_PASSWORD_ENTROPY: f64 = 3.0;
 /// The greatest distance of the two parts of an AWS key pair, in bytes.
 const PAIR_DISTANCE: usize = 300;
-/// The greatest distance from the first line of a key to its text, in bytes.
-const KEY_DISTANCE: usize = 120;
 
-/// Words of placeholders, in lower case.
-const PLACEHOLDERS: [&str; 18] = [
-    "example",
-    "xxxx",
-    "your",
-    "placeholder",
-    "dummy",
-    "changeme",
-    "change_me",
-    "redacted",
-    "sample",
-    "fake",
-    "notreal",
-    "not-real",
-    "not_real",
-    "replace",
-    "insert",
-    "foobar",
-    // The key of the storage emulator of Azure, which its documentation shows.
-    "eby8vdm02xnocqflquwjpllmetlcdxj1ouzft50usrz6ifsufq2uverc",
-    "....",
-];
-/// Words of passwords in documentation, in lower case.
-const PASSWORDS: [&str; 9] = [
-    "password", "passw", "passwd", "secret", "token", "$", "%", "s3cr3t", "hunter2",
-];
-/// Hosts of documentation and of the own machine.
-const HOSTS: [&str; 14] = [
-    "localhost",
-    "127.",
-    "0.0.0.0",
-    "[::",
-    "host",
-    "hostname",
-    "server",
-    "example",
-    "domain",
-    "yourdomain",
-    "mydomain",
-    "foo",
-    "bar",
-    "test",
+/// Words before a hexadecimal text that is no secret, in lower case.
+const DIGEST_WORDS: [&str; 13] = [
+    "sha1",
+    "sha2",
+    "sha5",
+    "sha:",
+    "sha=",
+    "sha ",
+    "md5",
+    "commit",
+    "digest",
+    "checksum",
+    "revision",
+    "integrity",
+    "fingerprint",
 ];
 
 /// The place of the secret and the text of its digest, if the match `whole` with the group `secret`
@@ -83,58 +51,32 @@ pub(super) fn prove(
         Proof::Checksum => {
             (has_checksum(text) && is_random(text, MIN_ENTROPY)).then(|| own(secret))
         }
+        Proof::Named => {
+            let name = contents[whole.start..secret.start].to_ascii_lowercase();
+            let is_secret = !contains_any(&name, &DIGEST_WORDS) && is_mixed(text);
+            (is_secret && is_random(text, MIN_ENTROPY)).then(|| own(secret))
+        }
         Proof::WebToken => is_web_token(text).then(|| own(secret)),
         Proof::AwsPair => pair(contents, whole).map(own),
-        Proof::KeyText => key_text(contents, whole),
+        Proof::PrivateKey => private_key(contents, whole),
         Proof::UrlPassword => {
-            let account = account(text)?;
+            let account = url_account(text)?;
             Some((secret, account))
         }
     }
 }
 
-/// Whether a text looks random: no placeholder, no run of equal or consecutive characters, and many
-/// different ones.
-fn is_random(text: &[u8], min_entropy: f64) -> bool {
-    let lower = text.to_ascii_lowercase();
-    !contains_any(&lower, &PLACEHOLDERS)
-        && longest_run(text, |a, b| a == b) < 6
-        && longest_run(&lower, |a, b| a.wrapping_add(1) == b) < 8
-        && entropy(text) >= min_entropy
-}
-
-fn contains_any(text: &[u8], words: &[&str]) -> bool {
-    words.iter().any(|word| text.contains_str(word))
-}
-
-/// The length of the longest run in which each character `follows` the one before.
-fn longest_run(text: &[u8], follows: impl Fn(u8, u8) -> bool) -> usize {
-    let mut longest = 1;
-    let mut run = 1;
-    for pair in text.windows(2) {
-        run = if follows(pair[0], pair[1]) {
-            run + 1
-        } else {
-            1
-        };
-        longest = longest.max(run);
-    }
-    longest
-}
-
-/// The entropy of the characters, in bits per character.
-fn entropy(text: &[u8]) -> f64 {
-    let mut counts = [0_u32; 256];
-    for byte in text {
-        counts[*byte as usize] += 1;
-    }
-    let length = text.len() as f64;
-    let used = counts.iter().filter(|count| **count > 0);
-    used.map(|count| {
-        let share = f64::from(*count) / length;
-        -share * share.log2()
-    })
-    .sum()
+/// Whether a text has digits and letters, and is no name whose words are joined by `-` or `_`.
+fn is_mixed(text: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| text.iter().any(is);
+    let is_hexadecimal = text
+        .iter()
+        .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    let has_both_cases = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    let is_joined = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
+    has(u8::is_ascii_digit)
+        && has(u8::is_ascii_alphabetic)
+        && (is_hexadecimal || has_both_cases || !is_joined)
 }
 
 /// Whether the last six characters are the CRC-32 of the thirty before them, in base 62.
@@ -207,70 +149,6 @@ fn pair(contents: &[u8], identifier: &Range<usize>) -> Option<Range<usize>> {
     })
 }
 
-/// A key whose first line ends with `begin`: its place, and the first line of its text, which is the
-/// next long word, if that is near and base64.
-fn key_text(contents: &[u8], begin: &Range<usize>) -> Option<(Range<usize>, Vec<u8>)> {
-    // The name of the key type precedes the match. The last line of a key has the same end.
-    let before = &contents[begin.start.saturating_sub(40)..begin.start];
-    let start = if contents[begin.clone()].starts_with(b"Private-Lines") {
-        begin.start
-    } else {
-        begin.start - before.len() + before.rfind(b"-----BEGIN ")?
-    };
-    let rest = &contents[begin.end..];
-    let word = long_words(rest).next()?;
-    // In a JSON string, a line break is `\n`, and `\` separates words.
-    let is_escaped = word.start > 0 && rest[word.start - 1] == b'\\';
-    let text = &rest[word.start + usize::from(is_escaped)..word.end];
-    let is_base64 = text
-        .iter()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='));
-    let is_small = before.ends_with(b"RSA ") && is_small_key(text);
-    let is_key = word.start < KEY_DISTANCE
-        && !is_small
-        && text.len() >= 40
-        && is_base64
-        && is_random(&text[..text.len().min(64)], 3.5);
-    is_key.then(|| (start..begin.end + word.end, text.to_vec()))
-}
-
-/// Whether an RSA key has fewer than 1024 bits. Such a key is only used in tests. The text begins
-/// with the length of the key's structure.
-fn is_small_key(text: &[u8]) -> bool {
-    let start = text.get(..8).map(|start| BASE64_STANDARD.decode(start));
-    match start.and_then(Result::ok).as_deref() {
-        Some([0x30, 0x82, high, low, ..]) => u16::from_be_bytes([*high, *low]) < 500,
-        _ => false,
-    }
-}
-
-/// The user and the host of a URL's `USER:PASSWORD@HOST`, if the password looks random and the host
-/// is not one of documentation.
-fn account(text: &[u8]) -> Option<Vec<u8>> {
-    let (info, host) = text.split_once_str("@")?;
-    let (user, password) = info.split_once_str(":")?;
-    let lower = password.to_ascii_lowercase();
-    let has = |is: fn(&u8) -> bool| u8::from(password.iter().any(is));
-    let classes =
-        has(u8::is_ascii_lowercase) + has(u8::is_ascii_uppercase) + has(u8::is_ascii_digit);
-    let is_secret = classes >= 2
-        && is_random(password, MIN_PASSWORD_ENTROPY)
-        && !contains_any(&lower, &PASSWORDS);
-
-    let host = host.to_ascii_lowercase();
-    let is_documented = HOSTS.iter().any(|name| {
-        let rest = host.strip_prefix(name.as_bytes());
-        let is_prefix = name.ends_with(['.', ':']);
-        rest.is_some_and(|rest| is_prefix || rest.is_empty() || matches!(rest[0], b'.' | b':'))
-    });
-    let is_documented = is_documented
-        || contains_any(
-            &host,
-            &["example.", ".example", ".invalid", ".test", "yourdomain"],
-        );
-    (is_secret && !is_documented).then(|| [user, b"@", &host].concat())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,41 +160,5 @@ mod tests {
         assert!(has_checksum(example.as_bytes()));
         assert!(!has_checksum(example.replace("0mLq", "0mLr").as_bytes()));
         assert!(!has_checksum(b"short"));
-    }
-
-    #[test]
-    fn placeholders_do_not_look_random() {
-        for text in [
-            "AKIAIOSFODNN7EXAMPLE",
-            "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
-            "hf_yourTokenHereABCDEFabcdefQRSTUVqrst",
-            "dapi00000000000000000000000000000000",
-            "abcdefghijklmnopqrstuvwxyz0123456789",
-            "0123456789abcdef0123456789abcdef",
-            "abababababababababababababababababab",
-        ] {
-            assert!(!is_random(text.as_bytes(), MIN_ENTROPY), "{text}");
-        }
-        assert!(is_random(b"9f86d081884c7d659a2feaa0c55ad015", MIN_ENTROPY));
-    }
-
-    #[test]
-    fn account_of_a_url_leaves_out_the_password() {
-        for (text, expected) in [
-            (
-                "app:kX9_tw-Lq2Zr8v@db.corp.net:5432",
-                Some("app@db.corp.net:5432"),
-            ),
-            ("app:password123456@db.corp.net", None),
-            ("app:kX9_tw-Lq2Zr8v@localhost:5432", None),
-            ("app:kX9_tw-Lq2Zr8v@db.example.com", None),
-            ("app:kX9_tw-Lq2Zr8v@127.0.0.1", None),
-            ("app:${PASSWORD_9aX}@db.corp.net", None),
-            ("app:aaaaaaaaaaaa@db.corp.net", None),
-            ("user:correcthorsebattery@db.corp.net", None),
-        ] {
-            let found = account(text.as_bytes());
-            assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{text}");
-        }
     }
 }

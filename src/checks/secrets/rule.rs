@@ -34,12 +34,14 @@ pub(super) enum Proof {
     Random,
     /// The last six characters are the CRC-32 of the thirty before them, in base 62.
     Checksum,
+    /// The characters look random, and the name before them is not that of a digest.
+    Named,
     /// The parts are JSON objects in base64.
     WebToken,
     /// The match is a key identifier, and the secret that belongs to it is near.
     AwsPair,
-    /// The lines after the match are the base64 text of a key.
-    KeyText,
+    /// The lines after the match are the base64 text of a private key.
+    PrivateKey,
     /// The user info of a URL has a password that looks random.
     UrlPassword,
 }
@@ -70,6 +72,7 @@ pub(super) const fn setting(
 ) -> SecretRule {
     SecretRule {
         anchor: Anchor::Setting,
+        proof: Proof::Named,
         ..prefix(kind, name, keywords, pattern)
     }
 }

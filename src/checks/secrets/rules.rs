@@ -3,24 +3,11 @@
 //! Not in the table: passwords and keys without a form of their own, which look like other text;
 //! identifiers that are public; and keys of test environments such as Stripe's `sk_test_`.
 
-use super::rule::Proof::{AwsPair, Checksum, KeyText, UrlPassword, WebToken};
+use super::rule::Proof::{AwsPair, Checksum, Named, PrivateKey, UrlPassword, WebToken};
 use super::rule::{SecretRule, inside, prefix, setting};
 
-/// Between the name of a setting and its value: quotes, and the sign of an assignment.
-macro_rules! assigned {
-    ($name:literal, $value:literal) => {
-        concat!(
-            "(?i:",
-            $name,
-            r#")["'`]?[ \t]{0,4}(?::=|=>|:|=)[ \t]{0,4}["'`]?("#,
-            $value,
-            ")"
-        )
-    };
-}
-
-/// All rules. Of two rules that match the same text, the first one reports it.
-pub(super) const RULES: &[SecretRule] = &[
+/// The formats. Of two rules that match the same text, the first one reports it.
+pub(super) const FORMATS: &[SecretRule] = &[
     // Source code and packages.
     prefix(
         "github-token",
@@ -116,7 +103,7 @@ pub(super) const RULES: &[SecretRule] = &[
         &["cio"],
         "cio[A-Za-z0-9]{32}",
     ),
-    prefix("nuget-key", "a NuGet API key", &["oy2"], "oy2[a-z2-7]{43}"),
+    prefix("nuget-key", "a NuGet API key", &["oy2"], "oy2[a-z0-9]{43}"),
     prefix(
         "clojars-token",
         "a Clojars token",
@@ -183,16 +170,43 @@ pub(super) const RULES: &[SecretRule] = &[
         &["pat.", "sat."],
         r"[ps]at\.[A-Za-z0-9_-]{22}\.[a-f0-9]{24}\.[A-Za-z0-9]{20}",
     ),
-    // Clouds and infrastructure.
-    setting(
-        "aws-secret-key",
-        "an AWS secret access key",
-        &["aws_secret_access_key", "secretaccesskey", "aws_secret_key"],
-        assigned!(
-            "aws_secret_access_key|aws_secret_key|secretaccesskey",
-            "[A-Za-z0-9+/]{40}"
-        ),
+    prefix(
+        "deno-token",
+        "a Deno Deploy token",
+        &["ddp_", "ddo_", "ddw_"],
+        "dd[pow]_[A-Za-z0-9]{36,40}",
     ),
+    prefix(
+        "packagist-token",
+        "a Packagist token",
+        &["packagist_"],
+        "packagist_(?:[a-z]{2,4}_){1,2}[a-f0-9]{40,80}",
+    ),
+    prefix(
+        "buildkite-agent-token",
+        "a Buildkite token",
+        &["bkct_", "bkpi_", "bkaj_"],
+        "bk(?:ct|pi|aj)_[A-Za-z0-9]{40,60}",
+    ),
+    prefix(
+        "snyk-token",
+        "a Snyk token",
+        &["snyk_uat.", "snyk_sat.", "snyk_oat."],
+        r"snyk_[uso]at\.[A-Za-z0-9]{8}\.[A-Za-z0-9_.-]{40,200}",
+    ),
+    prefix(
+        "codeclimate-key",
+        "a Qlty token",
+        &["qltp_", "qltw_", "qltcp_"],
+        "qlt(?:p|w|cp)_[A-Za-z0-9]{43,70}",
+    ),
+    prefix(
+        "vercel-token",
+        "a Vercel token",
+        &["vcp_", "vci_", "vca_", "vcr_", "vck_"],
+        "vc[piark]_[A-Za-z0-9]{24,60}",
+    ),
+    // Clouds and infrastructure.
     prefix(
         "aws-secret-key",
         "an AWS secret access key",
@@ -228,7 +242,7 @@ pub(super) const RULES: &[SecretRule] = &[
         "google-access-token",
         "a Google OAuth access token",
         &["ya29."],
-        r"ya29\.[A-Za-z0-9_-]{60,1000}",
+        r"ya29\.(?:[a-z]\.)?[A-Za-z0-9_-]{60,2000}(?:\.[A-Za-z0-9_-]{20,2000})?",
     ),
     inside(
         "firebase-server-key",
@@ -288,7 +302,7 @@ pub(super) const RULES: &[SecretRule] = &[
         "supabase-key",
         "a Supabase key",
         &["sbp_", "sb_secret_"],
-        "sb(?:p_[a-f0-9]{40}|_secret_[A-Za-z0-9_-]{31})",
+        "sb(?:p_(?:oauth_|v0_)?[a-f0-9]{40}|_secret_[A-Za-z0-9_-]{31})",
     ),
     prefix(
         "cloudflare-origin-key",
@@ -307,12 +321,6 @@ pub(super) const RULES: &[SecretRule] = &[
         "a Fly.io token",
         &["fm2_", "fm1r_", "fm1a_"],
         "fm(?:2|1[ra])_[A-Za-z0-9+/]{100,2000}={0,3}",
-    ),
-    setting(
-        "alibaba-secret",
-        "an Alibaba Cloud access key secret",
-        &["access_key_secret", "accesskeysecret"],
-        assigned!("access_?key_?secret", "[A-Za-z0-9]{30}"),
     ),
     prefix(
         "yandex-key",
@@ -361,7 +369,7 @@ pub(super) const RULES: &[SecretRule] = &[
         "onepassword-token",
         "a 1Password service account token",
         &["ops_eyj"],
-        "ops_eyJ[A-Za-z0-9_-]{200,2000}={0,3}",
+        "ops_eyJ[A-Za-z0-9+/_-]{200,2000}={0,3}",
     ),
     prefix(
         "infracost-key",
@@ -404,6 +412,126 @@ pub(super) const RULES: &[SecretRule] = &[
         "an age secret key",
         &["age-secret-key-pq-1"],
         "AGE-SECRET-KEY-PQ-1[QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L]{58,100}",
+    ),
+    prefix(
+        "aws-session-token",
+        "an AWS session token",
+        &["iqojb3jpz2lux2vj", "fwogzxivyxdz"],
+        "(?:IQoJb3JpZ2luX2Vj|FwoGZXIvYXdz)[A-Za-z0-9+/]{100,2000}={0,2}",
+    ),
+    prefix(
+        "aws-appsync-key",
+        "an AWS AppSync key",
+        &["da2-"],
+        "da2-[a-z0-9]{26}",
+    ),
+    prefix(
+        "aws-mws-token",
+        "an Amazon MWS token",
+        &["amzn.mws."],
+        r"amzn\.mws\.[a-f0-9]{8}(?:-[a-f0-9]{4}){3}-[a-f0-9]{12}",
+    ),
+    prefix(
+        "amazon-client-secret",
+        "an Amazon OAuth client secret",
+        &["amzn1.oa2-cs.v1."],
+        r"amzn1\.oa2-cs\.v1\.[a-f0-9]{64}",
+    ),
+    prefix(
+        "google-refresh-token",
+        "a Google OAuth refresh token",
+        &["1//0"],
+        "1//0[A-Za-z0-9_-]{40,200}",
+    ),
+    inside(
+        "azure-function-key",
+        "an Azure Functions key",
+        &["azfu"],
+        "[A-Za-z0-9_-]{44}AzFu[A-Za-z0-9_-]{4,6}={0,2}",
+    ),
+    inside(
+        "azure-search-key",
+        "an Azure AI Search key",
+        &["azse"],
+        "[A-Za-z0-9]{42}AzSe[A-Z][A-Za-z0-9]{5}",
+    ),
+    inside(
+        "azure-cache-key",
+        "an Azure Cache key",
+        &["azca"],
+        "[A-Za-z0-9]{33}AzCa[A-Z][A-Za-z0-9]{5}=",
+    ),
+    inside(
+        "azure-registry-key",
+        "an Azure Container Registry key",
+        &["+acr"],
+        r"[A-Za-z0-9+/]{42}\+ACR[A-D][A-Za-z0-9+/]{5}",
+    ),
+    inside(
+        "azure-account-key",
+        "an Azure account key",
+        &["acdb", "+ast", "+aba"],
+        r"[A-Za-z0-9+/]{76}(?:ACDb|\+ASt|\+ABa)[A-Za-z0-9+/]{5,6}==",
+    ),
+    inside(
+        "azure-ai-key",
+        "an Azure AI services key",
+        &["jqqj9"],
+        "[A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27}",
+    ),
+    prefix(
+        "cloudflare-token",
+        "a Cloudflare API token",
+        &["cfut_", "cfat_", "cfk_"],
+        "cf(?:[ua]t|k)_[A-Za-z0-9]{40}[a-f0-9]{8}",
+    ),
+    prefix(
+        "render-key",
+        "a Render API key",
+        &["rnd_"],
+        "rnd_[A-Za-z0-9]{28,32}",
+    ),
+    prefix(
+        "backblaze-key",
+        "a Backblaze application key",
+        &["k00"],
+        "K00[0-9][A-Za-z0-9+/]{27}",
+    ),
+    prefix(
+        "yandex-oauth-token",
+        "a Yandex OAuth token",
+        &["y0_", "y1_", "y2_", "y3_"],
+        "y[0-3]_[A-Za-z0-9_-]{50,200}",
+    ),
+    prefix(
+        "yandex-iam-token",
+        "a Yandex Cloud IAM token",
+        &["t1."],
+        r"t1\.[A-Za-z0-9_-]{10,300}={0,2}\.[A-Za-z0-9_-]{80,100}={0,2}",
+    ),
+    prefix(
+        "onepassword-secret-key",
+        "a 1Password account key",
+        &["a3-"],
+        "A3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})(?:-[A-Z0-9]{5}){3}",
+    ),
+    prefix(
+        "prefect-service-key",
+        "a Prefect API key",
+        &["pnb_"],
+        "pnb_[A-Za-z0-9]{36}",
+    ),
+    prefix(
+        "dbt-token",
+        "a dbt Cloud token",
+        &["dbtc_", "dbtu_", "dbts_"],
+        "dbt[cus]_[A-Za-z0-9_-]{36,80}",
+    ),
+    prefix(
+        "elastic-key",
+        "an Elastic Cloud key",
+        &["essu_"],
+        "essu_[A-Za-z0-9+/_-]{40,200}={0,2}",
     ),
     // Models.
     prefix(
@@ -466,6 +594,111 @@ pub(super) const RULES: &[SecretRule] = &[
         &["pcsk_"],
         "pcsk_[A-Za-z0-9]{5,6}_[A-Za-z0-9]{63}",
     ),
+    prefix(
+        "openai-key",
+        "an OpenAI API key",
+        &["sk-", "sess-"],
+        "(?:sk-[A-Za-z0-9]{48}|sess-[A-Za-z0-9]{40})",
+    ),
+    prefix(
+        "deepseek-key",
+        "a DeepSeek API key",
+        &["sk-"],
+        "sk-[a-f0-9]{32}",
+    ),
+    prefix(
+        "elevenlabs-key",
+        "an ElevenLabs API key",
+        &["sk_"],
+        "sk_[a-f0-9]{48}",
+    ),
+    prefix(
+        "nvidia-key",
+        "an NVIDIA API key",
+        &["nvapi-"],
+        "nvapi-[A-Za-z0-9_-]{60,70}",
+    ),
+    prefix(
+        "cerebras-key",
+        "a Cerebras API key",
+        &["csk-"],
+        "csk-[a-z0-9]{48}",
+    ),
+    prefix(
+        "fireworks-key",
+        "a Fireworks API key",
+        &["fw_"],
+        "fw_[A-Za-z0-9]{22,24}",
+    )
+    .with(Named),
+    prefix(
+        "together-key",
+        "a Together API key",
+        &["tgp_v1_"],
+        "tgp_v1_[A-Za-z0-9_-]{43}",
+    ),
+    prefix(
+        "tavily-key",
+        "a Tavily API key",
+        &["tvly-"],
+        "tvly-(?:dev-|prod-)?[A-Za-z0-9]{32}",
+    ),
+    prefix(
+        "jina-key",
+        "a Jina API key",
+        &["jina_"],
+        "jina_[a-f0-9]{32}[A-Za-z0-9_-]{28}",
+    ),
+    prefix(
+        "voyage-key",
+        "a Voyage API key",
+        &["pa-"],
+        "pa-[A-Za-z0-9_-]{43}",
+    )
+    .with(Named),
+    prefix(
+        "llamaindex-key",
+        "a LlamaCloud API key",
+        &["llx-"],
+        "llx-[A-Za-z0-9]{48}",
+    ),
+    prefix(
+        "langfuse-key",
+        "a Langfuse secret key",
+        &["sk-lf-"],
+        "sk-lf-[a-f0-9]{8}(?:-[a-f0-9]{4}){3}-[a-f0-9]{12}",
+    ),
+    prefix("e2b-key", "an E2B API key", &["e2b_"], "e2b_[a-f0-9]{40}"),
+    prefix(
+        "firecrawl-key",
+        "a Firecrawl API key",
+        &["fc-"],
+        "fc-[a-f0-9]{32}",
+    ),
+    prefix(
+        "anyscale-key",
+        "an Anyscale API key",
+        &["esecret_"],
+        "esecret_[A-Za-z0-9]{26}",
+    ),
+    prefix(
+        "runpod-key",
+        "a RunPod API key",
+        &["rpa_"],
+        "rpa_[A-Z0-9]{36}[A-Za-z0-9]{4,12}",
+    ),
+    prefix(
+        "kaggle-token",
+        "a Kaggle token",
+        &["kgat_"],
+        "KGAT_[a-f0-9]{32}",
+    ),
+    prefix(
+        "wandb-key",
+        "a Weights & Biases API key",
+        &["wandb_v1_"],
+        "wandb_v1_[A-Za-z0-9_-]{40,100}",
+    ),
     // Messages.
     prefix(
         "slack-token",
@@ -497,26 +730,20 @@ pub(super) const RULES: &[SecretRule] = &[
     inside(
         "discord-token",
         "a Discord bot token",
-        &[".g"],
-        r"[MNO][A-Za-z0-9_-]{22,27}\.G[A-Za-z0-9_-]{5}\.[A-Za-z0-9_-]{27,38}",
+        &[".g", ".x", ".y", ".z"],
+        r"[MNO][A-Za-z0-9_-]{22,27}\.[GXYZ][A-Za-z0-9_-]{5}\.[A-Za-z0-9_-]{27,38}",
     ),
     inside(
         "telegram-token",
         "a Telegram bot token",
         &[":aa"],
-        "[0-9]{8,10}:AA[A-Za-z0-9_-]{33}",
+        "(?:bot)?([0-9]{8,10}:AA[A-Za-z0-9_-]{32,33})",
     ),
     inside(
         "teams-webhook",
         "a Microsoft Teams webhook",
         &[".webhook.office.com/", "outlook.office.com/webhook"],
         r"office\.com/webhookb?2?/[a-f0-9-]{36}@[a-f0-9-]{36}/IncomingWebhook/([a-f0-9]{32}/[a-f0-9-]{36})",
-    ),
-    setting(
-        "twilio-key",
-        "a Twilio key",
-        &["twilio"],
-        assigned!("twilio[a-z_-]{0,24}", "(?:SK)?[a-f0-9]{32}"),
     ),
     prefix(
         "sendgrid-key",
@@ -529,15 +756,6 @@ pub(super) const RULES: &[SecretRule] = &[
         "a Mailgun key",
         &["key-"],
         "key-[a-f0-9]{32}",
-    ),
-    setting(
-        "mailgun-key",
-        "a Mailgun key",
-        &["mailgun"],
-        assigned!(
-            "mailgun[a-z_-]{0,24}",
-            "[a-f0-9]{32}-[a-f0-9]{8}-[a-f0-9]{8}"
-        ),
     ),
     inside(
         "mailchimp-key",
@@ -556,6 +774,91 @@ pub(super) const RULES: &[SecretRule] = &[
         "a Resend API key",
         &["re_"],
         "re_[A-Za-z0-9]{8}_[A-Za-z0-9]{24}",
+    ),
+    prefix(
+        "facebook-token",
+        "a Facebook access token",
+        &["eaa"],
+        "EAA[A-Za-z0-9]{80,400}",
+    ),
+    prefix(
+        "instagram-token",
+        "an Instagram access token",
+        &["igqv", "igqw", "igaa"],
+        "IG(?:Q[VW]|AA)[A-Za-z0-9_-]{80,400}",
+    ),
+    prefix(
+        "twitter-token",
+        "a token of X",
+        &["aaaaaaaaaaaaaaaaaaaa"],
+        "A{20,24}([A-Za-z0-9%]{60,120})",
+    ),
+    prefix(
+        "linkedin-secret",
+        "a LinkedIn client secret",
+        &["wpl_ap1."],
+        r"WPL_AP[01]\.[A-Za-z0-9]{16}\.[A-Za-z0-9+/]{6,8}={0,2}",
+    ),
+    prefix(
+        "mandrill-key",
+        "a Mandrill API key",
+        &["md-"],
+        "md-[A-Za-z0-9_-]{22}",
+    )
+    .with(Named),
+    prefix(
+        "mailersend-token",
+        "a MailerSend token",
+        &["mlsn."],
+        r"mlsn\.[a-f0-9]{64}",
+    ),
+    prefix(
+        "pubnub-key",
+        "a PubNub secret key",
+        &["sec-c-"],
+        "sec-c-[A-Za-z0-9]{48}",
+    ),
+    prefix(
+        "telnyx-key",
+        "a Telnyx API key",
+        &["key0"],
+        "KEY0[0-9A-F]{31}_[A-Za-z0-9]{22}",
+    ),
+    prefix(
+        "intercom-token",
+        "an Intercom access token",
+        &["dg9ro"],
+        "dG9rO[A-Za-z0-9+/]{50,60}={0,2}",
+    ),
+    prefix(
+        "adafruit-key",
+        "an Adafruit IO key",
+        &["aio_"],
+        "aio_[A-Za-z0-9]{28}",
+    ),
+    inside(
+        "rapidapi-key",
+        "a RapidAPI key",
+        &["msh"],
+        "[a-z0-9]{8,12}msh[a-z0-9]{12,18}p1[a-z0-9]{5,7}jsn[a-z0-9]{10,14}",
+    ),
+    prefix(
+        "klaviyo-key",
+        "a Klaviyo private API key",
+        &["pk_"],
+        "pk_[a-f0-9]{34}",
+    ),
+    prefix(
+        "zoho-token",
+        "a Zoho token",
+        &["1000."],
+        r"1000\.[a-f0-9]{32}\.[a-f0-9]{32}",
+    ),
+    inside(
+        "salesforce-token",
+        "a Salesforce access token",
+        &["!aq", "!ar"],
+        "00D[A-Za-z0-9]{12,15}!A[QR][A-Za-z0-9_.]{80,120}",
     ),
     // Payments and shops.
     prefix(
@@ -617,6 +920,51 @@ pub(super) const RULES: &[SecretRule] = &[
         "a Plaid access token",
         &["access-production-"],
         "access-production-[a-f0-9]{8}(?:-[a-f0-9]{4}){3}-[a-f0-9]{12}",
+    ),
+    prefix(
+        "braintree-token",
+        "a Braintree access token",
+        &["access_token$production$"],
+        r"access_token\$production\$[a-z0-9]{16}\$[a-f0-9]{32}",
+    ),
+    prefix("lob-key", "a Lob live key", &["live_"], "live_[a-f0-9]{35}"),
+    prefix(
+        "mollie-key",
+        "a Mollie live key",
+        &["live_"],
+        "live_[A-Za-z0-9]{30,34}",
+    )
+    .with(Named),
+    prefix(
+        "gocardless-token",
+        "a GoCardless live token",
+        &["live_"],
+        "live_[A-Za-z0-9_=-]{40}",
+    )
+    .with(Named),
+    prefix(
+        "paddle-key",
+        "a Paddle API key",
+        &["pdl_live_apikey_"],
+        "pdl_live_apikey_[a-z0-9]{26}_[A-Za-z0-9]{22}_[A-Za-z0-9]{3}",
+    ),
+    prefix(
+        "midtrans-key",
+        "a Midtrans server key",
+        &["mid-server-"],
+        "Mid-server-[A-Za-z0-9_-]{20,30}",
+    ),
+    prefix(
+        "xendit-key",
+        "a Xendit secret key",
+        &["xnd_production_"],
+        "xnd_production_[A-Za-z0-9]{40,70}",
+    ),
+    prefix(
+        "adyen-key",
+        "an Adyen API key",
+        &["aqe"],
+        "AQE[a-z]hmf[A-Za-z0-9+/=*-]{80,260}",
     ),
     // Work and monitoring.
     prefix(
@@ -712,17 +1060,8 @@ pub(super) const RULES: &[SecretRule] = &[
     prefix(
         "newrelic-key",
         "a New Relic key",
-        &["nrak-", "nrii-"],
-        "NR(?:AK-[A-Z0-9]{27}|II-[A-Za-z0-9_-]{32})",
-    ),
-    setting(
-        "datadog-key",
-        "a Datadog key",
-        &["dd_a", "dd-a", "datadog"],
-        assigned!(
-            "(?:dd|datadog)[_-]?(?:api|app|application)[_-]?key",
-            "[a-f0-9]{40}|[a-f0-9]{32}"
-        ),
+        &["nrak-", "nraa-", "nrra-", "nrii-", "nriq-"],
+        "NR(?:A[AK]-[A-Za-z0-9]{27}|RA-[a-f0-9]{42}|I[IQ]-[A-Za-z0-9_-]{32})",
     ),
     prefix(
         "sentry-token",
@@ -736,33 +1075,151 @@ pub(super) const RULES: &[SecretRule] = &[
         &["dt0c01.", "dt0s01.", "dt0s16."],
         r"dt0[cs](?:01|16)\.[A-Z0-9]{24}\.[A-Z0-9]{64}",
     ),
-    setting(
-        "fastly-key",
-        "a Fastly API token",
-        &["fastly"],
-        assigned!("fastly[_-](?:api[_-])?(?:key|token)", "[A-Za-z0-9_-]{32}"),
-    ),
     prefix(
         "okta-token",
         "an Okta API token",
         &["ssws "],
         "(?i:SSWS) (00[A-Za-z0-9_-]{40})",
     ),
+    prefix(
+        "frameio-token",
+        "a Frame.io token",
+        &["fio-u-"],
+        "fio-u-[A-Za-z0-9_=-]{64}",
+    ),
+    prefix(
+        "dropbox-token",
+        "a Dropbox access token",
+        &["sl."],
+        r"sl\.(?:u\.)?[A-Za-z0-9_-]{120,2000}",
+    ),
+    prefix(
+        "clickup-token",
+        "a ClickUp token",
+        &["pk_"],
+        "pk_[0-9]{5,10}_[A-Z0-9]{32}",
+    ),
+    inside(
+        "newrelic-license-key",
+        "a New Relic license key",
+        &["nral"],
+        "(?:[a-z]{2}[0-9]{2}xx[a-f0-9]{26}|[a-f0-9]{32})(?:FFFF)?NRAL",
+    ),
+    prefix(
+        "honeycomb-key",
+        "a Honeycomb key",
+        &[
+            "hcaik_", "hcbik_", "hccik_", "hcdik_", "hcaek_", "hcbmk_", "hcamk_",
+        ],
+        "hc[a-z][iem]k_[a-z0-9]{58}",
+    ),
+    prefix(
+        "axiom-token",
+        "an Axiom token",
+        &["xaat-", "xapt-"],
+        "xa[ap]t-[a-f0-9]{8}(?:-[a-f0-9]{4}){3}-[a-f0-9]{12}",
+    ),
+    prefix(
+        "checkly-key",
+        "a Checkly API key",
+        &["cu_"],
+        "cu_[a-f0-9]{32}",
+    ),
+    prefix(
+        "grafana-key",
+        "a Grafana API key",
+        &["eyjrijoi"],
+        "eyJrIjoi[A-Za-z0-9+/]{70,400}={0,3}",
+    ),
+    prefix(
+        "segment-token",
+        "a Segment token",
+        &["sgp_"],
+        "sgp_[A-Za-z0-9]{64}",
+    ),
+    inside(
+        "maxmind-key",
+        "a MaxMind license key",
+        &["_mmk"],
+        "[A-Za-z0-9]{6}_[A-Za-z0-9]{29}_mmk",
+    ),
+    prefix(
+        "statsig-key",
+        "a Statsig secret key",
+        &["secret-"],
+        "secret-[A-Za-z0-9]{43}",
+    )
+    .with(Named),
+    prefix(
+        "stytch-secret",
+        "a Stytch secret",
+        &["secret-live-"],
+        "secret-live-[A-Za-z0-9_-]{36,48}={0,2}",
+    )
+    .with(Named),
+    prefix(
+        "sanity-token",
+        "a Sanity token",
+        &["sk"],
+        "sk[A-Za-z0-9]{80,180}",
+    )
+    .with(Named),
+    prefix(
+        "flagsmith-key",
+        "a Flagsmith key",
+        &["ser."],
+        r"ser\.[A-Za-z0-9]{22}",
+    )
+    .with(Named),
     // Keys, tokens and passwords of open standards.
     prefix(
         "private-key",
         "a private key",
-        &["private key-----", "private key block-----"],
-        r"(?i:private key)(?: BLOCK)?-----",
+        &[
+            "private key-----",
+            "private key block-----",
+            "private key ----",
+        ],
+        r"(?i:private key)(?: BLOCK)? ?----",
     )
-    .with(KeyText),
+    .with(PrivateKey),
+    prefix(
+        "minisign-key",
+        "a minisign secret key",
+        &["rwrty0iy", "rwqaaeiy"],
+        "RW(?:RTY0Iy|QAAEIy)[A-Za-z0-9+/]{180,220}={0,2}",
+    ),
+    prefix(
+        "signify-key",
+        "a signify secret key",
+        &["rwrcs"],
+        "RWRCS[A-Za-z0-9+/]{120,140}={0,2}",
+    ),
+    setting(
+        "wireguard-key",
+        "a WireGuard private key",
+        &["privatekey"],
+        r"(?i:privatekey)[ \t]{0,4}=[ \t]{0,4}([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=)",
+    ),
+    prefix(
+        "nostr-key",
+        "a Nostr private key",
+        &["nsec1"],
+        "nsec1[ac-hj-np-z02-9]{58}",
+    ),
+    prefix(
+        "bitcoin-key",
+        "a Bitcoin extended private key",
+        &["xprv"],
+        "xprv[1-9A-HJ-NP-Za-km-z]{107}",
+    ),
     prefix(
         "putty-key",
         "a PuTTY private key",
         &["private-lines:"],
         r"Private-Lines: [0-9]{1,3}",
     )
-    .with(KeyText),
+    .with(PrivateKey),
     prefix(
         "json-web-token",
         "a JSON web token",
@@ -770,11 +1227,11 @@ pub(super) const RULES: &[SecretRule] = &[
         r"eyJ[A-Za-z0-9_-]{14,2000}\.eyJ[A-Za-z0-9_-]{10,8000}\.[A-Za-z0-9_-]{40,700}",
     )
     .with(WebToken),
-    inside(
+    setting(
         "url-password",
         "a password in a URL",
-        &["@"],
-        r"[A-Za-z][A-Za-z0-9+.-]{1,30}://([^\s/?#:@]{0,100}:[^\s/?#@]{8,256}@[^\s/?#@]{4,255})",
+        &["://"],
+        r#"://([^\s/?#:@"'<>`\\]{0,100}:[^\s/?#@"'<>`\\]{8,256}@[^\s/?#@"'<>`\\,;(){}|&*]{1,255})"#,
     )
     .with(UrlPassword),
 ];

@@ -9,7 +9,7 @@ use super::*;
 
 /// Examples of all kinds. `{Xn}` is replaced by `n` random characters: `A` letters and digits, `U`
 /// the same in upper case, `L` in lower case, `a` letters, `d` digits, `x` hexadecimal digits, `w`
-/// the alphabet of URLs, `b` base64, `k` that of bech32, and `q` base32.
+/// the alphabet of URLs, `b` base64, `k` and `K` that of bech32, `q` base32, and `W` base58.
 const EXAMPLES: &[(&str, &str)] = &[
     ("github-app-token", "ghs_{A36}"),
     ("github-refresh-token", "ghr_{A76}"),
@@ -145,6 +145,181 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("dynatrace-token", "dt0c01.{U24}.{U64}"),
     ("fastly-key", "Fastly-Key: {A32}"),
     ("okta-token", "Authorization: SSWS 00{A40}"),
+    ("deno-token", "ddp_{A36}"),
+    ("packagist-token", "packagist_uut_{x68}"),
+    ("buildkite-agent-token", "bkct_{A40}"),
+    ("snyk-token", "snyk_uat.{x8}.{w60}"),
+    ("snyk-token", "SNYK_TOKEN={x8}-{x4}-{x4}-{x4}-{x12}"),
+    ("codeclimate-key", "qltp_{A43}"),
+    ("vercel-token", "vcp_{A56}"),
+    ("aws-session-token", "IQoJb3JpZ2luX2Vj{b300}="),
+    ("aws-appsync-key", "da2-{L26}"),
+    ("aws-mws-token", "amzn.mws.{x8}-{x4}-{x4}-{x4}-{x12}"),
+    ("amazon-client-secret", "amzn1.oa2-cs.v1.{x64}"),
+    ("aws-secret-key", "| AWS_SECRET_ACCESS_KEY | `{A40}` |"),
+    ("aws-secret-key", "ENV AWS_SECRET_ACCESS_KEY {A40}"),
+    (
+        "aws-secret-key",
+        r#"setenv("AWS_SECRET_ACCESS_KEY", "{A40}")"#,
+    ),
+    ("google-refresh-token", "1//0{w60}"),
+    ("google-access-token", "ya29.c.{w120}.{w60}"),
+    ("azure-function-key", "{A44}AzFu{A6}=="),
+    ("azure-search-key", "{A42}AzSeA{A5}"),
+    ("azure-cache-key", "{A33}AzCaA{A5}="),
+    ("azure-registry-key", "{A42}+ACRA{A5}"),
+    ("azure-account-key", "{b76}+ASt{b6}=="),
+    ("azure-ai-key", "{A52}JQQJ9{A27}"),
+    ("azure-storage-key", "AZURE_STORAGE_KEY={b86}=="),
+    ("azure-api-key", "Ocp-Apim-Subscription-Key: {x32}"),
+    ("cloudflare-token", "cfut_{A40}{x8}"),
+    ("cloudflare-token", "CLOUDFLARE_API_TOKEN={A40}"),
+    ("render-key", "rnd_{A28}"),
+    ("backblaze-key", "K005{b27}"),
+    ("yandex-oauth-token", "y0_{w55}"),
+    ("yandex-iam-token", "t1.{w60}.{w86}"),
+    ("yandex-secret", "yandex secret: YC{A38}"),
+    ("onepassword-secret-key", "A3-{U6}-{U6}-{U5}-{U5}-{U5}-{U5}"),
+    ("prefect-service-key", "pnb_{A36}"),
+    ("dbt-token", "dbtc_{w40}"),
+    ("elastic-key", "essu_{A60}=="),
+    ("openai-key", "sk-{A48}"),
+    ("deepseek-key", "sk-{x32}"),
+    ("elevenlabs-key", "sk_{x48}"),
+    ("nvidia-key", "nvapi-{w64}"),
+    ("cerebras-key", "csk-{L48}"),
+    ("fireworks-key", "fw_{A23}7"),
+    ("together-key", "tgp_v1_{w43}"),
+    ("tavily-key", "tvly-dev-{A32}"),
+    ("jina-key", "jina_{x32}{A28}"),
+    ("voyage-key", "pa-{w43}"),
+    ("llamaindex-key", "llx-{A48}"),
+    ("langfuse-key", "sk-lf-{x8}-{x4}-{x4}-{x4}-{x12}"),
+    ("e2b-key", "e2b_{x40}"),
+    ("firecrawl-key", "fc-{x32}"),
+    ("anyscale-key", "esecret_{L26}"),
+    ("runpod-key", "rpa_{U40}{L6}"),
+    ("kaggle-token", "KGAT_{x32}"),
+    ("wandb-key", "wandb_v1_{A77}"),
+    ("wandb-key", "WANDB_API_KEY={x40}"),
+    ("facebook-token", "EAA{A150}"),
+    ("instagram-token", "IGQV{A120}"),
+    ("twitter-token", "AAAAAAAAAAAAAAAAAAAAA{d1}{A80}"),
+    ("linkedin-secret", "WPL_AP1.{A16}.{A8}=="),
+    ("mandrill-key", "md-{A21}7"),
+    ("mailersend-token", "mlsn.{x64}"),
+    ("pubnub-key", "sec-c-{A48}"),
+    ("telnyx-key", "KEY0{d31}_{A22}"),
+    ("intercom-token", "dG9rO{A54}="),
+    ("adafruit-key", "aio_{A28}"),
+    ("rapidapi-key", "{x10}msh{x15}p1{x6}jsn{x12}"),
+    ("klaviyo-key", "pk_{x34}"),
+    ("zoho-token", "1000.{x32}.{x32}"),
+    ("salesforce-token", "00D{A15}!AQ{A90}"),
+    ("braintree-token", "access_token$production${L16}${x32}"),
+    ("lob-key", "live_{x35}"),
+    ("mollie-key", "live_{A29}7"),
+    ("gocardless-token", "live_{A39}7"),
+    ("paddle-key", "pdl_live_apikey_{L26}_{A22}_{A3}"),
+    ("midtrans-key", "Mid-server-{A24}"),
+    ("xendit-key", "xnd_production_{A50}"),
+    ("adyen-key", "AQEyhmf{A100}"),
+    ("frameio-token", "fio-u-{w64}"),
+    ("dropbox-token", "sl.{w136}"),
+    ("dropbox-secret", "dropbox token {A63}7"),
+    ("clickup-token", "pk_{d8}_{U32}"),
+    ("newrelic-license-key", "{x32}FFFFNRAL"),
+    ("newrelic-license-key", "eu01xx{x26}FFFFNRAL"),
+    ("honeycomb-key", "hcaik_{L58}"),
+    ("axiom-token", "xaat-{x8}-{x4}-{x4}-{x4}-{x12}"),
+    ("checkly-key", "cu_{x32}"),
+    ("grafana-key", "eyJrIjoi{A80}=="),
+    ("segment-token", "sgp_{A64}"),
+    ("maxmind-key", "{A6}_{A29}_mmk"),
+    ("statsig-key", "secret-{A43}"),
+    ("stytch-secret", "secret-live-{A36}"),
+    ("sanity-token", "sk{A150}"),
+    ("flagsmith-key", "ser.{A21}7"),
+    ("minisign-key", "RWRTY0Iy{b204}"),
+    ("signify-key", "RWRCS{b135}"),
+    ("wireguard-key", "PrivateKey = {A42}A="),
+    ("nostr-key", "nsec1{K58}"),
+    ("bitcoin-key", "xprv{W107}"),
+    ("datadog-key", "datadogApiKey: {x32}"),
+    ("datadog-key", "| Datadog API key | {x32} |"),
+    ("datadog-key", r#"datadog.Client("{x32}")"#),
+    ("twilio-key", "curl -u AC{x32}:{x32} "),
+    ("twilio-key", r#"Client("AC{x32}", "{x32}")"#),
+    ("alibaba-secret", "aliyun-secret-key: {A30}"),
+    ("alibaba-secret", "LTAI{A20} with the secret {A29}7"),
+    ("fastly-key", "fastlyApiToken: {A31}7"),
+    ("fastly-key", r#"fastly.client("{A31}7")"#),
+    ("confluent-secret", "CONFLUENT_API_SECRET={b63}7"),
+    ("algolia-key", "X-Algolia-API-Key: {x32}"),
+    ("algolia-key", r#"algoliasearch("{U10}", "{x32}")"#),
+    ("okta-token", "okta_api_token = 00{A40}"),
+    ("heroku-key", "HEROKU_API_KEY={x8}-{x4}-{x4}-{x4}-{x12}"),
+    ("vault-token", "VAULT_TOKEN=s.{A24}"),
+    (
+        "telegram-token",
+        "https://api.telegram.org/bot{d9}:AA{A33}/getMe",
+    ),
+    ("discord-token", "discord token: MTk4{A20}.CaT{A3}.{A27}"),
+    ("vercel-token", "VERCEL_TOKEN={A23}7"),
+    (
+        "snyk-token",
+        "the Snyk token for the staging account is {x8}-{x4}-{x4}-{x4}-{x12}",
+    ),
+    ("gitea-token", "GITEA_TOKEN={x40}"),
+    ("github-token", "GITHUB_TOKEN={x40}"),
+    ("circleci-token", "CIRCLE_TOKEN={x40}"),
+    ("sonar-token", "sonar.login.token={x40}"),
+    ("jenkins-token", "JENKINS_API_TOKEN=11{x32}"),
+    ("codecov-token", "CODECOV_TOKEN={x8}-{x4}-{x4}-{x4}-{x12}"),
+    (
+        "npm-token",
+        "//registry.npmjs.org/:_authToken={x8}-{x4}-{x4}-{x4}-{x12}",
+    ),
+    ("linode-token", "LINODE_TOKEN={x64}"),
+    ("hetzner-token", "HCLOUD_TOKEN={A64}"),
+    ("vultr-key", "VULTR_API_KEY={U36}"),
+    (
+        "scaleway-secret",
+        "SCW_SECRET_KEY={x8}-{x4}-{x4}-{x4}-{x12}",
+    ),
+    ("tencent-secret", "TENCENTCLOUD_SECRET_KEY={A31}7"),
+    ("ibm-key", "IBMCLOUD_API_KEY={A43}7"),
+    ("netlify-token", "NETLIFY_AUTH_TOKEN={A42}7"),
+    (
+        "consul-token",
+        "CONSUL_HTTP_TOKEN={x8}-{x4}-{x4}-{x4}-{x12}",
+    ),
+    ("nomad-token", "NOMAD_TOKEN={x8}-{x4}-{x4}-{x4}-{x12}"),
+    ("cohere-key", "COHERE_API_KEY={A40}"),
+    ("mistral-key", "MISTRAL_API_KEY={A31}7"),
+    ("deepgram-key", "DEEPGRAM_API_KEY={x40}"),
+    ("twitch-secret", "TWITCH_CLIENT_SECRET={L29}7"),
+    ("spotify-secret", "SPOTIFY_CLIENT_SECRET={x32}"),
+    ("facebook-secret", "FACEBOOK_APP_SECRET={x32}"),
+    ("twitter-secret", "TWITTER_API_SECRET={A50}"),
+    ("asana-token", "asana token 1/{d16}:{x32}"),
+    ("jira-token", "JIRA_API_TOKEN={A23}7"),
+    ("zendesk-token", "ZENDESK_TOKEN={A40}"),
+    (
+        "postmark-token",
+        "POSTMARK_SERVER_TOKEN={x8}-{x4}-{x4}-{x4}-{x12}",
+    ),
+    ("paypal-secret", "PAYPAL_CLIENT_SECRET=E{A79}"),
+    ("razorpay-secret", "RAZORPAY_KEY_SECRET={A23}7"),
+    ("pagerduty-key", "PAGERDUTY_TOKEN={A19}7"),
+    ("opsgenie-key", "OPSGENIE_API_KEY={x8}-{x4}-{x4}-{x4}-{x12}"),
+    ("splunk-token", "SPLUNK_HEC_TOKEN={x8}-{x4}-{x4}-{x4}-{x12}"),
+    ("newrelic-key", "NEW_RELIC_LICENSE_KEY={x40}"),
+    ("rollbar-token", "ROLLBAR_ACCESS_TOKEN={x32}"),
+    ("sentry-token", "SENTRY_AUTH_TOKEN={x64}"),
+    ("influxdb-token", "INFLUX_TOKEN={A86}=="),
+    ("auth0-secret", "AUTH0_CLIENT_SECRET={A63}7"),
+    ("infura-key", "INFURA_API_KEY={x32}"),
     (
         "private-key",
         "-----BEGIN RSA PRIVATE KEY-----\n{b64}\n{b64}\n-----END RSA PRIVATE KEY-----",
@@ -176,6 +351,8 @@ fn alphabet(sign: char) -> &'static [u8] {
         'x' => b"0123456789abcdef",
         'w' => b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
         'b' => BASE64,
+        'W' => b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz",
+        'K' => b"qpzry9x8gf2tvdw0s3jn54khce6mua7l",
         'k' => b"QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L",
         'q' => b"abcdefghijklmnopqrstuvwxyz234567",
         _ => panic!("unknown sign {sign}"),
@@ -241,6 +418,7 @@ fn every_kind_is_found_in_prose_settings_and_code() {
         web_token(r#"{"sub":"ada","iat":1}"#, &mut random),
     ));
 
+    let mut wrong = Vec::new();
     for (kind, secret) in &examples {
         for text in [
             format!("Use {secret}\nand the rest.\n"),
@@ -249,12 +427,108 @@ fn every_kind_is_found_in_prose_settings_and_code() {
             format!("```sh\nexport TOKEN=\"{secret}\"\n```\n"),
             format!("<td>{secret}</td>"),
         ] {
-            assert_eq!(kinds(&text), [*kind], "{text}");
+            let found = kinds(&text);
+            if found != [*kind] {
+                wrong.push((text, found));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:#?}");
     let tested: BTreeSet<_> = examples.iter().map(|(kind, _)| *kind).collect();
     let known: BTreeSet<_> = RULES.iter().map(|rule| rule.kind).collect();
     assert_eq!(tested, known);
+}
+
+/// The keys of `private_keys.txt`, with their names.
+fn private_keys() -> Vec<(&'static str, String)> {
+    let sections = include_str!("private_keys.txt").split("\n== ").skip(1);
+    let keys = sections.map(|section| {
+        let (name, text) = section.split_once('\n').unwrap();
+        let lines = text.trim_end().lines().map(|line| {
+            let is_end = line.starts_with("BEGIN ") || line.starts_with("END ");
+            let dashes = if is_end { "-----" } else { "" };
+            format!("{dashes}{line}{dashes}\n")
+        });
+        (name, lines.collect())
+    });
+    keys.collect()
+}
+
+#[test]
+fn generated_private_keys_are_found_in_all_forms() {
+    let keys = private_keys();
+    assert!(keys.len() > 10);
+    for (name, key) in &keys {
+        let expected = detect(key.as_bytes());
+        assert_eq!(expected.len(), 1, "{name}");
+        let json = serde_json::json!({ "key": key }).to_string();
+        let each_line = |format: fn(&str) -> String| key.lines().map(format).collect::<String>();
+        for text in [
+            key.replace('\n', "\r\n"),
+            json.clone(),
+            serde_json::Value::String(json).to_string(),
+            each_line(|line| format!("      {line}\n")),
+            each_line(|line| format!("> {line}\n")),
+            each_line(|line| format!("# {line}\n")),
+            each_line(|line| format!("    \"{line}\\n\" +\n")),
+            each_line(|line| format!("{line}<br>")),
+            each_line(|line| format!("{line} ")),
+            format!("cat > key <<'EOF'\n{key}EOF\n"),
+        ] {
+            let found = detect(text.as_bytes());
+            assert_eq!(found.len(), 1, "{name}: {text}");
+            assert_eq!(found[0].digest(), expected[0].digest(), "{name}: {text}");
+        }
+    }
+}
+
+#[test]
+fn keys_without_their_text_are_not_found() {
+    for (name, key) in private_keys() {
+        let begin = key
+            .lines()
+            .find(|line| line.contains("BEGIN"))
+            .unwrap_or_default();
+        let text = key
+            .lines()
+            .find(|line| line.len() > 40 && !line.contains(' '));
+        for text in [
+            format!("{begin}\n...\n"),
+            format!("{begin}\n{}...\n", text.unwrap()),
+            format!("{begin}\n(the text of the key)\n"),
+        ] {
+            assert_eq!(kinds(&text), [""; 0], "{name}: {text}");
+        }
+    }
+}
+
+#[test]
+fn tokens_are_found_after_escapes() {
+    let mut random = Rng::with_seed(10);
+    for before in [
+        r"Line\n", r"\t", "token%3D", r"\u003d", "TOKEN_", "x=", "(", "[", "|", "\u{fc}",
+    ] {
+        let text = filled(&format!("{before}glpat-{{w20}}"), &mut random);
+        assert_eq!(kinds(&text), ["gitlab-token"], "{text}");
+    }
+}
+
+#[test]
+fn digests_and_base64_of_files_are_not_found() {
+    let mut random = Rng::with_seed(11);
+    for text in [
+        "datadog key sha256:{x32}",
+        "Twilio client, commit {x40}",
+        "[auth of sonar](https://github.com/acme/sonar-auth/commit/{x40})",
+        "wandb login, see {x40}",
+        "{b76}\nEAAA{A60}\n{b76}\n",
+        "--md-tasklist-icon--checked-md-x and org.codehaus.map.ser.BeanSerializerModifier",
+        "live_migration_to_complete_driver_libvirt1",
+        "heroku: {x8}-{x4}-{x4}-{x4}-{x12}",
+    ] {
+        let text = filled(text, &mut random);
+        assert_eq!(kinds(&text), [""; 0], "{text}");
+    }
 }
 
 #[test]

@@ -1,0 +1,93 @@
+//! Random texts: those that no person writes.
+
+use bstr::ByteSlice;
+
+/// The minimum entropy of a secret, in bits per character.
+pub(super) const MIN_ENTROPY: f64 = 2.9;
+
+/// Words of placeholders, in lower case.
+pub(super) const PLACEHOLDERS: [&str; 18] = [
+    "example",
+    "xxxx",
+    "your",
+    "placeholder",
+    "dummy",
+    "changeme",
+    "change_me",
+    "redacted",
+    "sample",
+    "fake",
+    "notreal",
+    "not-real",
+    "not_real",
+    "replace",
+    "insert",
+    "foobar",
+    // The key of the storage emulator of Azure, which its documentation shows.
+    "eby8vdm02xnocqflquwjpllmetlcdxj1ouzft50usrz6ifsufq2uverc",
+    "....",
+];
+/// Whether a text looks random: no placeholder, no run of equal or consecutive characters, and many
+/// different ones.
+pub(super) fn is_random(text: &[u8], min_entropy: f64) -> bool {
+    let lower = text.to_ascii_lowercase();
+    !contains_any(&lower, &PLACEHOLDERS)
+        && longest_run(text, |a, b| a == b) < 6
+        && longest_run(&lower, |a, b| a.wrapping_add(1) == b) < 8
+        && entropy(text) >= min_entropy
+}
+
+pub(super) fn contains_any(text: &[u8], words: &[&str]) -> bool {
+    words.iter().any(|word| text.contains_str(word))
+}
+
+/// The length of the longest run in which each character `follows` the one before.
+pub(super) fn longest_run(text: &[u8], follows: impl Fn(u8, u8) -> bool) -> usize {
+    let mut longest = 1;
+    let mut run = 1;
+    for pair in text.windows(2) {
+        run = if follows(pair[0], pair[1]) {
+            run + 1
+        } else {
+            1
+        };
+        longest = longest.max(run);
+    }
+    longest
+}
+
+/// The entropy of the characters, in bits per character.
+pub(super) fn entropy(text: &[u8]) -> f64 {
+    let mut counts = [0_u32; 256];
+    for byte in text {
+        counts[*byte as usize] += 1;
+    }
+    let length = text.len() as f64;
+    let used = counts.iter().filter(|count| **count > 0);
+    used.map(|count| {
+        let share = f64::from(*count) / length;
+        -share * share.log2()
+    })
+    .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn placeholders_do_not_look_random() {
+        for text in [
+            "AKIAIOSFODNN7EXAMPLE",
+            "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+            "hf_yourTokenHereABCDEFabcdefQRSTUVqrst",
+            "dapi00000000000000000000000000000000",
+            "abcdefghijklmnopqrstuvwxyz0123456789",
+            "0123456789abcdef0123456789abcdef",
+            "abababababababababababababababababab",
+        ] {
+            assert!(!is_random(text.as_bytes(), MIN_ENTROPY), "{text}");
+        }
+        assert!(is_random(b"9f86d081884c7d659a2feaa0c55ad015", MIN_ENTROPY));
+    }
+}
