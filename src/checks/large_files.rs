@@ -6,11 +6,11 @@ use bytesize::ByteSize;
 use super::finding::{ContentCheck, Detection};
 
 /// The size from which a file is large, in bytes.
-const LARGE: usize = 1_000_000;
+const LARGE: u64 = 1_000_000;
 
 /// Detects a file of `size` bytes at `path` that is large.
-pub(super) fn detect(path: &BStr, size: usize) -> Option<Detection> {
-    let shown = |size: usize| ByteSize(size as u64).display().si();
+pub(super) fn detect(path: &BStr, size: u64) -> Option<Detection> {
+    let shown = |size: u64| ByteSize(size).display().si();
     (size >= LARGE).then(|| Detection {
         check: ContentCheck::LargeFiles,
         kind: "large-file",

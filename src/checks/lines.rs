@@ -1,17 +1,19 @@
 //! The lines of a file: positions of findings, and the lines that can have a marker for one.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bstr::{BStr, ByteSlice};
 
 use super::finding::ContentCheck;
-use super::links::has_fenced_blocks;
+use super::links::fenced_blocks;
 
 /// Reads the lines of a file up to one offset after the other. The time does not depend on the
 /// number of offsets in a line.
 pub(super) struct FileLines<'f> {
     contents: &'f [u8],
-    has_fenced_blocks: bool,
+    /// The fenced code blocks of Markdown.
+    blocks: Vec<Range<usize>>,
     /// The offset up to which the file was read.
     offset: usize,
     /// The number of the current line, and the column of the offset in characters, both from 1.
@@ -20,33 +22,20 @@ pub(super) struct FileLines<'f> {
     /// The starts of the current line and of the one before.
     line: usize,
     previous: Option<usize>,
-    /// The fenced code block of Markdown that contains the current line.
-    block: Option<CodeBlock<'f>>,
     /// The checks whose findings in the current line a marker allows, or does not allow.
     allowed: BTreeMap<ContentCheck, bool>,
-}
-
-/// A fenced code block.
-#[derive(Clone, Copy)]
-struct CodeBlock<'f> {
-    /// The start of the line that opens it, and of the one before.
-    line: usize,
-    previous: Option<usize>,
-    /// The signs that open it.
-    fence: &'f [u8],
 }
 
 impl<'f> FileLines<'f> {
     pub(super) fn new(path: &BStr, contents: &'f [u8]) -> Self {
         Self {
             contents,
-            has_fenced_blocks: has_fenced_blocks(path),
+            blocks: fenced_blocks(path, contents),
             offset: 0,
             number: 1,
             column: 1,
             line: 0,
             previous: None,
-            block: None,
             allowed: BTreeMap::new(),
         }
     }
@@ -55,9 +44,6 @@ impl<'f> FileLines<'f> {
     pub(super) fn read_to(&mut self, offset: usize) {
         while let Some(length) = self.contents[self.offset..offset].find_byte(b'\n') {
             let end = self.offset + length;
-            if self.has_fenced_blocks {
-                self.block = self.block_after(self.contents[self.line..end].trim());
-            }
             self.previous = Some(self.line);
             self.line = end + 1;
             self.offset = self.line;
@@ -67,20 +53,6 @@ impl<'f> FileLines<'f> {
         }
         self.column += self.contents[self.offset..offset].chars().count();
         self.offset = offset;
-    }
-
-    /// The code block after the current line, which has this text.
-    fn block_after(&self, text: &'f [u8]) -> Option<CodeBlock<'f>> {
-        match (self.block, fence_of(text)) {
-            (None, Some(fence)) => Some(CodeBlock {
-                line: self.line,
-                previous: self.previous,
-                fence,
-            }),
-            // Only the same sign, at least as often and without a text, ends a block.
-            (Some(block), Some(end)) if end.starts_with(block.fence) && end == text => None,
-            (block, _) => block,
-        }
     }
 
     /// The line and the column of the current offset, the column in characters, both from 1.
@@ -106,21 +78,25 @@ impl<'f> FileLines<'f> {
     /// before, and for a finding in a fenced code block of Markdown, where a comment would be a
     /// part of the code, the line that opens the block and the line before that.
     fn around(&self) -> impl Iterator<Item = &'f [u8]> {
-        let block = self.block.map(|block| [Some(block.line), block.previous]);
-        let starts = [Some(self.line), self.previous].into_iter();
-        let starts = starts.chain(block.into_iter().flatten()).flatten();
-        starts.map(|start| {
+        let after = self
+            .blocks
+            .partition_point(|block| block.start <= self.offset);
+        let block = after.checked_sub(1).map(|index| &self.blocks[index]);
+        let block = block.filter(|block| self.offset < block.end);
+        let opening = block.map(|block| self.start_of_line(block.start));
+        let before = opening.and_then(|start| Some(self.start_of_line(start.checked_sub(1)?)));
+        let starts = [Some(self.line), self.previous, opening, before];
+        starts.into_iter().flatten().map(|start| {
             let rest = &self.contents[start..];
             &rest[..rest.find_byte(b'\n').unwrap_or(rest.len())]
         })
     }
-}
 
-/// The signs of a line that opens or closes a fenced code block.
-fn fence_of(line: &[u8]) -> Option<&[u8]> {
-    let sign = *line.first().filter(|sign| matches!(sign, b'`' | b'~'))?;
-    let length = line.iter().take_while(|byte| **byte == sign).count();
-    (length >= 3).then(|| &line[..length])
+    /// The offset of the first character in the line of `offset`.
+    fn start_of_line(&self, offset: usize) -> usize {
+        let end = self.contents[..offset].rfind_byte(b'\n');
+        end.map_or(0, |end| end + 1)
+    }
 }
 
 #[cfg(test)]
@@ -162,5 +138,12 @@ mod tests {
         assert_eq!(around("a.md", text, "one"), ["one"]);
         let nested = "````\n```\nx\n";
         assert_eq!(around("a.MD", nested, "x"), ["x", "```", "````"]);
+        let quoted = "a\n> m\n> ```sh\n> code\n> x\n\n```\ny\n";
+        assert_eq!(
+            around("a.md", quoted, "x"),
+            ["> x", "> code", "> ```sh", "> m"]
+        );
+        let indented = "m\n    ```\n    b\n    c\n";
+        assert_eq!(around("a.md", indented, "c"), ["    c", "    b"]);
     }
 }

@@ -17,6 +17,7 @@ mod case_collisions;
 mod check_scope;
 mod check_settings;
 mod conflict_markers;
+mod encoding;
 mod finding;
 mod large_files;
 mod lfs_pointers;
@@ -27,9 +28,8 @@ mod secrets;
 pub(crate) use case_collisions::FoldedPaths;
 pub use check_scope::CheckScope;
 pub(crate) use check_settings::CheckSettings;
+pub(crate) use encoding::as_utf8;
 pub use finding::{ContentCheck, Finding, Severity};
-
-use std::borrow::Cow;
 
 use bstr::BStr;
 
@@ -46,19 +46,15 @@ pub(crate) struct FileToCheck<'f> {
     pub source: &'f BStr,
     /// The path of the source file, relative to the workspace if it is inside.
     pub file: &'f BStr,
-    /// The contents.
+    /// The contents, converted by [`as_utf8`].
     pub contents: &'f [u8],
+    /// The size of the file in bytes, before the conversion.
+    pub size: u64,
 }
 
 /// Runs the enabled checks of single files, and returns the findings in the order of their
 /// positions.
 pub(crate) fn check_file(file: FileToCheck<'_>, settings: &CheckSettings) -> Vec<Finding> {
-    let size = file.contents.len();
-    let text = as_utf8(file.contents);
-    let file = FileToCheck {
-        contents: &text,
-        ..file
-    };
     let mut detections = Vec::new();
     if settings.is_enabled(ContentCheck::Secrets) {
         detections.extend(secrets::detect(file.contents));
@@ -70,7 +66,7 @@ pub(crate) fn check_file(file: FileToCheck<'_>, settings: &CheckSettings) -> Vec
         detections.extend(lfs_pointers::detect(file.contents));
     }
     if settings.is_enabled(ContentCheck::LargeFiles) {
-        detections.extend(large_files::detect(file.path, size));
+        detections.extend(large_files::detect(file.path, file.size));
     }
     findings(file, detections, settings)
 }
@@ -94,19 +90,6 @@ pub(crate) fn link_findings(
 ) -> Vec<Finding> {
     let detections = broken.iter().map(BrokenLink::detection);
     findings(file, detections.collect(), settings)
-}
-
-/// The text of a file in UTF-16 with a byte order mark, as UTF-8; any other contents as they are.
-fn as_utf8(contents: &[u8]) -> Cow<'_, [u8]> {
-    let (read, text): (fn([u8; 2]) -> u16, _) = match contents {
-        [0xff, 0xfe, text @ ..] => (u16::from_le_bytes, text),
-        [0xfe, 0xff, text @ ..] => (u16::from_be_bytes, text),
-        _ => return Cow::Borrowed(contents),
-    };
-    let units = text.chunks_exact(2).map(|unit| read([unit[0], unit[1]]));
-    let characters =
-        char::decode_utf16(units).map(|one| one.unwrap_or(char::REPLACEMENT_CHARACTER));
-    Cow::Owned(characters.collect::<String>().into_bytes())
 }
 
 /// The findings for the detections in a file, without those that are allowed.
@@ -158,7 +141,8 @@ mod tests {
             path: "projects/a/x.md".into(),
             source: "x.md".into(),
             file: "a/x.md".into(),
-            contents,
+            contents: &as_utf8(contents),
+            size: contents.len() as u64,
         };
         let findings = check_file(file, settings);
         findings.iter().map(|one| (one.line, one.column)).collect()

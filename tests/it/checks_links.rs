@@ -91,6 +91,27 @@ fn link_is_checked_where_its_file_will_be() {
 }
 
 #[test]
+fn links_of_text_in_utf_16_are_checked() {
+    let world = world(&[
+        ("alpha/docs/b.md", "[x](a.md#two) [y](a.md#no)\n"),
+        ("beta/c.md", ""),
+    ]);
+    let text = "\u{feff}# One\n\n## Two\n\n\u{e9} [gone](gone.md) [b](b.md)\n";
+    let text: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    world.sandbox.write("ws/alpha/docs/a.md", text);
+    let output = world.run(&["sync", "--all", "--json"]).code(0);
+    assert_eq!(
+        findings(&output),
+        [
+            "alpha/docs/a.md:5:3: `gone.md` does not exist: the codex has no \
+             `projects/alpha/guides/gone.md`",
+            "alpha/docs/b.md:1:15: `a.md#no`: `projects/alpha/guides/a.md` has no anchor `no`; \
+             the closest one is `one`"
+        ]
+    );
+}
+
+#[test]
 fn withheld_project_breaks_links_of_other_projects() {
     let world = world(&[
         (

@@ -1,11 +1,13 @@
 //! The formats that have links and anchors.
 
 use std::borrow::Cow;
+use std::ops::Range;
 
 use bstr::{BStr, ByteSlice};
 
 use super::document::Document;
 use super::{html, markdown};
+use crate::checks::encoding::as_utf8;
 
 /// A format that has links and anchors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,13 +35,10 @@ impl DocumentKind {
                 && (contents.contains_str("](") || contents.contains_str("]:")))
     }
 
-    /// Parses a file.
+    /// Parses a file. The offsets in the document are those in its [`as_utf8`] text.
     pub(crate) fn parse(self, contents: &[u8]) -> Document {
-        let start = if contents.starts_with(BYTE_ORDER_MARK) {
-            BYTE_ORDER_MARK.len()
-        } else {
-            0
-        };
+        let contents = as_utf8(contents);
+        let start = start_of_text(&contents);
         let text = readable(&contents[start..]);
         let mut document = match self {
             Self::Markdown => markdown::parse(&text),
@@ -52,11 +51,19 @@ impl DocumentKind {
     }
 }
 
-/// Whether a file has the fenced code blocks of Markdown. MDX has them as well, but the links in its
-/// code are not known.
-pub(crate) fn has_fenced_blocks(path: &BStr) -> bool {
+/// The fenced code blocks of a file in Markdown, in the order of their offsets. MDX has them as well,
+/// but the links in its code are not known.
+pub(crate) fn fenced_blocks(path: &BStr, contents: &[u8]) -> Vec<Range<usize>> {
     let is_mdx = || extension(path).is_some_and(|extension| extension == b"mdx");
-    DocumentKind::of(path) == Some(DocumentKind::Markdown) || is_mdx()
+    if DocumentKind::of(path) != Some(DocumentKind::Markdown) && !is_mdx() {
+        return Vec::new();
+    }
+
+    let start = start_of_text(contents);
+    let text = readable(&contents[start..]);
+    let blocks = markdown::fenced_blocks(&text);
+    let blocks = blocks.map(|block| start + block.start..start + block.end);
+    blocks.collect()
 }
 
 /// The extension of a file, in lower case.
@@ -66,6 +73,14 @@ fn extension(path: &BStr) -> Option<Vec<u8>> {
 
 /// The mark that some editors put before the first character.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+/// The offset of the first character after a byte order mark.
+fn start_of_text(contents: &[u8]) -> usize {
+    match contents.starts_with(BYTE_ORDER_MARK) {
+        true => BYTE_ORDER_MARK.len(),
+        false => 0,
+    }
+}
 
 /// The contents as text of the same length: each byte that is not UTF-8 is replaced by one
 /// character of one byte.
@@ -103,9 +118,10 @@ mod tests {
         ] {
             assert_eq!(DocumentKind::of(path.into()), kind, "{path}");
             let is_markdown = kind == Some(DocumentKind::Markdown);
-            assert_eq!(has_fenced_blocks(path.into()), is_markdown, "{path}");
+            let blocks = fenced_blocks(path.into(), b"\xef\xbb\xbf\n```\n\xff\n```\n");
+            assert_eq!(!blocks.is_empty(), is_markdown, "{path}");
         }
-        assert!(has_fenced_blocks("a.MDX".into()));
+        assert_eq!(fenced_blocks("a.MDX".into(), b"~~~\n").len(), 1);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use pulldown_cmark::{CowStr, Event, LinkType, Options, Parser, RefDefs, Tag, TagEnd};
+use pulldown_cmark::{
+    CodeBlockKind, CowStr, Event, LinkType, Options, Parser, RefDefs, Tag, TagEnd,
+};
 
 use super::anchors::AnchorCollector;
 use super::document::{Document, LinkCollector};
@@ -33,6 +35,18 @@ pub(super) fn parse(text: &str) -> Document {
         links: reader.links.finish(),
         anchors: reader.anchors.finish(true),
     }
+}
+
+/// The fenced code blocks, from the line that opens each up to the line that closes it.
+pub(super) fn fenced_blocks(text: &str) -> impl Iterator<Item = Range<usize>> {
+    let start = front_matter(text);
+    let events = Parser::new_ext(&text[start..], Options::empty()).into_offset_iter();
+    events.filter_map(move |(event, range)| match event {
+        Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))) => {
+            Some(start + range.start..start + range.end)
+        }
+        _ => None,
+    })
 }
 
 /// The length of the front matter: YAML between a first line `---` and the next such line, which

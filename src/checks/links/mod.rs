@@ -15,5 +15,5 @@ mod target;
 
 pub(crate) use broken_link::{BrokenLink, CodexView, Presence, SourceOfTarget, broken_links};
 pub(crate) use document::Document;
-pub(crate) use document_kind::{DocumentKind, has_fenced_blocks};
+pub(crate) use document_kind::{DocumentKind, fenced_blocks};
 pub(crate) use target::{LinkTarget, directory_of};

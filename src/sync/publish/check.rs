@@ -31,7 +31,7 @@ use super::scan::Scanned;
 use super::source_guards::GuardResults;
 use crate::checks::links::DocumentKind;
 use crate::checks::{
-    CheckScope, CheckSettings, ContentCheck, FileToCheck, Finding, FoldedPaths, Severity,
+    CheckScope, CheckSettings, ContentCheck, FileToCheck, Finding, FoldedPaths, Severity, as_utf8,
     check_file, collision_findings, link_findings,
 };
 use crate::event::{Counter, Event, Stage};
@@ -331,11 +331,13 @@ fn with_path(
     let path = project.to.join(one.path.as_bstr());
     let on_disk = project.root.join(path_of(one.file.source.as_bstr()));
     let in_workspace = on_disk.strip_prefix(&request.workspace.root);
+    let text = as_utf8(contents);
     check(FileToCheck {
         path: path.as_bstr(),
         source: one.file.source.as_bstr(),
         file: BStr::new(bytes_of(in_workspace.unwrap_or(&on_disk))),
-        contents,
+        contents: &text,
+        size: one.file.size,
     })
 }
 
