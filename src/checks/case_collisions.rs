@@ -2,46 +2,80 @@
 //! of two such files, so a clone of the codex would lose the other.
 //!
 //! Two files of one project are an error of its scan, and two projects with such paths are an error
-//! of the configuration. So this check is about files of the codex that stay although the sources do
-//! not have them: no pattern claims them, or their source is skipped.
+//! of the configuration. So this check is about files of the codex that the run does not publish: no
+//! pattern claims them, their source is skipped, or they are those of another workspace, in a
+//! directory whose path differs only in case.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use bstr::{BStr, BString};
+use bstr::{BStr, BString, ByteSlice};
 
 use super::finding::{ContentCheck, Detection};
 use crate::paths::{escaped, folded};
 
-/// The paths that the codex will hold, by their folded form.
+/// The paths that the codex will hold and that differ only in case or Unicode form, by their folded
+/// form.
 #[derive(Default)]
-pub(crate) struct FoldedPaths<'p>(HashMap<BString, Vec<&'p BStr>>);
+pub(crate) struct FoldedPaths<'p>(HashMap<BString, Vec<FoldedPath<'p>>>);
+
+#[derive(Clone, Copy)]
+struct FoldedPath<'p> {
+    path: &'p BStr,
+    is_directory: bool,
+}
 
 impl<'p> FromIterator<&'p BStr> for FoldedPaths<'p> {
-    fn from_iter<I: IntoIterator<Item = &'p BStr>>(paths: I) -> Self {
-        let mut by_form: HashMap<BString, Vec<_>> = HashMap::new();
-        for path in paths {
-            by_form.entry(folded(path)).or_default().push(path);
+    /// Collects the paths of files.
+    fn from_iter<I: IntoIterator<Item = &'p BStr>>(files: I) -> Self {
+        let mut by_form: HashMap<_, Vec<_>> = HashMap::new();
+        let mut add = |path: &'p BStr, is_directory| {
+            let same_form = by_form.entry(folded(path)).or_default();
+            same_form.push(FoldedPath { path, is_directory });
+        };
+        let mut directories = HashSet::new();
+        for file in files {
+            add(file, false);
+            let new =
+                directories_above(file).take_while(|directory| directories.insert(*directory));
+            new.for_each(|directory| add(directory, true));
         }
+        by_form.retain(|_, same_form| same_form.len() > 1);
         Self(by_form)
     }
 }
 
 impl FoldedPaths<'_> {
-    /// Detects another path of the same form as `path`.
+    /// Detects another path that file systems cannot hold together with the file `path`: one of the
+    /// same form, or a file in the place of a directory above it.
     pub(super) fn detect(&self, path: &BStr) -> Option<Detection> {
-        let form = folded(path);
-        let other = self.0.get(&form)?.iter().find(|other| **other != path)?;
+        if self.0.is_empty() {
+            return None;
+        }
+        let above = directories_above(path).map(|directory| (directory, true));
+        let mut ends = [(path, false)].into_iter().chain(above);
+        let (own, other) = ends.find_map(|(own, is_directory)| {
+            let mut same_form = self.0.get(&folded(own))?.iter();
+            let other = same_form
+                .find(|other| other.path != own && !(is_directory && other.is_directory))?;
+            Some((own, other.path))
+        })?;
         Some(Detection {
             check: ContentCheck::CaseCollisions,
             kind: "case-collision",
             offset: 0,
             message: format!(
-                "the codex has `{}`, which differs only in case or Unicode form",
-                escaped(other)
+                "the codex has `{}`, which differs from `{}` only in case or Unicode form",
+                escaped(other),
+                escaped(own)
             ),
-            subject: form.to_vec(),
+            subject: folded(path).to_vec(),
         })
     }
+}
+
+/// The directories above a path, the nearest first.
+fn directories_above(path: &BStr) -> impl Iterator<Item = &BStr> {
+    path.rfind_iter("/").map(|end| path[..end].as_bstr())
 }
 
 #[cfg(test)]
@@ -55,10 +89,21 @@ mod tests {
             "docs/a.md",
             "docs/\u{e9}.md",
             "docs/e\u{301}.md",
+            "docs/guide.md",
         ];
         let folded: FoldedPaths<'_> = paths.iter().map(|path| BStr::new(*path)).collect();
         let collides = |path: &str| folded.detect(path.into()).is_some();
         assert!(collides("docs/guide.md") && collides("docs/\u{e9}.md"));
-        assert!(!collides("docs/Guide.md") && !collides("docs/a.md") && !collides("docs/b.md"));
+        assert!(collides("docs/Guide.md"));
+        assert!(!collides("docs/a.md") && !collides("docs/b.md"));
+    }
+
+    #[test]
+    fn file_collides_with_a_directory() {
+        let paths = ["a/b/c.md", "A/B", "x/y.md", "X/z.md"];
+        let folded: FoldedPaths<'_> = paths.iter().map(|path| BStr::new(*path)).collect();
+        let collides = |path: &str| folded.detect(path.into()).is_some();
+        assert!(collides("a/b/c.md") && collides("A/B"));
+        assert!(!collides("x/y.md") && !collides("X/z.md"));
     }
 }

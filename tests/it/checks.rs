@@ -234,6 +234,35 @@ fn secret_is_reported_and_never_shown() {
     assert_eq!(sync.json()["projects"][0]["status"], "synced");
 }
 
+/// Two workspaces can publish to directories that are one directory on some file systems.
+#[test]
+fn files_in_another_spelling_of_the_directory_withhold_the_project() {
+    let world = World::builder()
+        .files(&[("alpha/docs/guide.md", "guide")])
+        .codex_files(&[
+            ("Projects/ALPHA/docs/Guide.md", "of others"),
+            ("projects/Alpha/docs/other.md", "of others"),
+        ])
+        .build();
+    let output = world.run(&["sync", "--json"]).code(1).json();
+    let findings = output["projects"][0]["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!(
+        findings[0]["message"],
+        "the codex has `Projects/ALPHA/docs/Guide.md`, which differs from \
+         `projects/alpha/docs/guide.md` only in case or Unicode form"
+    );
+
+    // A file that others do not have can be published.
+    let other = ["--config", "sync.to_codex.exclude=[\"docs/guide.md\"]"];
+    world.sandbox.write("ws/alpha/docs/new.md", "new");
+    world.run(&[&["sync"][..], &other].concat()).code(0);
+
+    // A file in the place of the directory.
+    let to = ["--config", "projects.alpha.to=projects/Alpha/docs/OTHER.md"];
+    world.run(&[&["sync"][..], &to].concat()).code(1);
+}
+
 #[test]
 fn path_that_differs_only_in_case_from_another_one_withholds_the_project() {
     let pointer = format!(

@@ -8,6 +8,7 @@ pub(crate) mod last_syncs;
 pub mod listing;
 pub(crate) mod pack;
 pub(crate) mod path_history;
+pub(crate) mod spellings;
 pub(crate) mod sync_history;
 pub(crate) mod tree;
 pub(crate) mod tree_merge;

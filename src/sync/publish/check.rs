@@ -106,7 +106,7 @@ pub(super) fn check(
         });
         results.projects.insert(*index, found.collect());
     }
-    check_paths(request, &files, decisions, listings, results);
+    check_paths(request, &files, (decisions, listings), trees, results);
     for (index, decision) in &mut *decisions {
         if let Some(findings) = results.projects.get(index) {
             withhold(decision, findings);
@@ -147,34 +147,48 @@ pub(super) fn check(
 }
 
 /// Adds the findings about the paths of files to those of their projects. The path of a file that
-/// the plan modifies does not change, so it is only checked if all files are. Only the files of the
-/// planned projects in the codex are known.
+/// the plan modifies does not change, so it is only checked if all files are. Without `trees`, only
+/// the files of the planned projects in the codex are known.
 fn check_paths(
     request: &SyncRequest<'_>,
     files: &BTreeMap<usize, Vec<CheckedFile<'_>>>,
-    decisions: &BTreeMap<usize, Decision>,
-    listings: &BTreeMap<usize, Listing>,
+    plan: (&BTreeMap<usize, Decision>, &BTreeMap<usize, Listing>),
+    trees: Option<&CodexTrees<'_>>,
     results: &mut CheckResults,
 ) {
     let has_new_path = |one: &&CheckedFile<'_>| {
         request.checks == CheckScope::AllFiles || matches!(one.change, Some(Op::Added(_)))
     };
-    for (index, files) in files {
-        let project = request.projects[*index];
-        let mut files = files.iter().filter(has_new_path).peekable();
-        let is_enabled = project.checks.is_enabled(ContentCheck::CaseCollisions);
-        if !is_enabled || files.peek().is_none() {
-            continue;
-        }
+    let checked: Vec<_> = files
+        .iter()
+        .filter(|(index, files)| {
+            let checks = &request.projects[**index].checks;
+            checks.is_enabled(ContentCheck::CaseCollisions)
+                && files.iter().any(|one| has_new_path(&one))
+        })
+        .collect();
+    if checked.is_empty() {
+        return;
+    }
 
+    let directories = checked
+        .iter()
+        .map(|(index, _)| (**index, &request.projects[**index].to));
+    let others = trees.map(|trees| trees.other_spellings(directories));
+    // What cannot be read is not known.
+    let others = others.and_then(Result::ok).unwrap_or_default();
+    let (decisions, listings) = plan;
+    for (index, files) in checked {
+        let project = request.projects[*index];
         let after = decisions[index].plan().apply_to(&listings[index]);
         let entries = after.entries.iter();
         let entries = entries.filter(|(_, entry)| entry.mode != Mode::Directory);
-        let paths: Vec<_> = entries
+        let own: Vec<_> = entries
             .map(|(path, _)| project.to.join(path.as_bstr()))
             .collect();
-        let folded: FoldedPaths<'_> = paths.iter().map(|path| path.as_bstr()).collect();
-        let found = files.flat_map(|one| {
+        let paths = own.iter().chain(others.get(index).into_iter().flatten());
+        let folded: FoldedPaths<'_> = paths.map(|path| path.as_bstr()).collect();
+        let found = files.iter().filter(has_new_path).flat_map(|one| {
             let findings = with_path(request, one, b"", |file| {
                 collision_findings(file, &folded, &project.checks)
             });

@@ -14,10 +14,11 @@ use crate::checks::links::{
     CodexView, Document, DocumentKind, LinkTarget, Presence, SourceOfTarget, directory_of,
 };
 use crate::codex::objects::listing::Lister;
+use crate::codex::objects::spellings::SpellingSearch;
 use crate::codex::objects::tree::TreeError;
 use crate::codex::store::{Contents, Store};
 use crate::object::{Mode, ObjectId};
-use crate::paths::{absolute, folded};
+use crate::paths::{CodexPath, absolute, folded};
 use crate::plan::{Decision, Entry, Listing};
 use crate::platform::{bytes_of, path_of};
 use crate::sync::request::SyncRequest;
@@ -102,6 +103,21 @@ impl CodexTrees<'_> {
             }
         }
         Ok(entries)
+    }
+
+    /// The files of the codex in other spellings of the directories of these projects, by the index
+    /// of the project.
+    pub(super) fn other_spellings<'d>(
+        &self,
+        projects: impl Iterator<Item = (usize, &'d CodexPath)>,
+    ) -> Result<BTreeMap<usize, Vec<BString>>, TreeError> {
+        let read = |id| self.store.read_tree(id);
+        let roots = self.commits.iter();
+        let roots: Result<_, _> = roots.map(|id| self.store.root_tree(*id)).collect();
+        let mut search = SpellingSearch::new(&read, roots?);
+        projects
+            .map(|(index, directory)| Ok((index, search.files(directory)?)))
+            .collect()
     }
 }
 
