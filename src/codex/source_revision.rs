@@ -8,6 +8,7 @@ use super::objects::listing;
 use super::source_repository::{SourceCommit, SourceRepository};
 use crate::config::SourceState;
 use crate::object::ObjectId;
+use crate::paths::join_below;
 use crate::platform::bytes_of;
 use crate::scan::Snapshot;
 use crate::workspace::Project;
@@ -56,8 +57,9 @@ pub(crate) fn revision(
     })
 }
 
-/// Whether the published files differ from those in `tree`, the tree of the commit; `below` is the
-/// path of the project in it. A commit that cannot be read counts as different.
+/// Whether the published files differ from those of a commit, as [`SourceRepository::differs`]
+/// decides. `tree` is the tree of the commit, and `below` is the path of the project in it. A commit
+/// that cannot be read counts as different.
 fn is_dirty(
     repository: &SourceRepository,
     tree: ObjectId,
@@ -78,14 +80,17 @@ fn is_dirty(
     let published: HashMap<_, _> = snapshot
         .files
         .values()
-        .map(|file| (file.source.as_bstr(), (file.id, file.mode)))
+        .map(|file| (file.source.as_bstr(), (file.mode, file.id)))
         .collect();
     committed
         .entries
         .iter()
         .filter(|(path, entry)| entry.mode.is_file() && !project.claims.claim(path).is_empty())
         .any(|(path, entry)| match published.get(path.as_bstr()) {
-            Some(file) => *file != (entry.id, entry.mode),
+            Some(file) => {
+                let path = join_below(below, path.as_bstr());
+                repository.differs(path.as_bstr(), (entry.mode, entry.id), *file)
+            }
             None => snapshot
                 .skipped
                 .iter()

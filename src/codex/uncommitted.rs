@@ -14,8 +14,7 @@ use crate::workspace::Project;
 /// Returns the files of `plan` that differ from `commit`, or that it does not have. Without a commit
 /// these are all files.
 ///
-/// A file whose bytes differ only because git converted them on checkout, as with `autocrlf` or LFS,
-/// does not differ: its entry in the index has the id of the commit and the stat of the file.
+/// [`SourceRepository::differs`] decides whether a file differs.
 /// Returns no file for a project outside the working tree of `repository`.
 pub(crate) fn uncommitted_files(
     repository: &SourceRepository,
@@ -82,12 +81,10 @@ impl CommitComparison<'_> {
             found.added.push(file.source.clone());
             return Ok(());
         };
-        let is_same = if id == file.id {
-            mode == file.mode || !self.repository.has_file_modes()
-        } else {
-            self.repository.is_unmodified(path.as_bstr(), id)
-        };
-        if !is_same {
+        if self
+            .repository
+            .differs(path.as_bstr(), (mode, id), (file.mode, file.id))
+        {
             found.modified.push(file.source.clone());
         }
         Ok(())
@@ -111,6 +108,24 @@ impl CommitComparison<'_> {
 }
 
 impl SourceRepository {
+    /// Whether a file differs from the one at `path` in a commit, given the modes and ids of both.
+    ///
+    /// A file whose bytes differ only because git converted them on checkout, as with `autocrlf` or
+    /// LFS, does not differ: its entry in the index has the id of the commit and the stat of the
+    /// file. Modes count only if the file system has them.
+    pub(super) fn differs(
+        &self,
+        path: &BStr,
+        (mode, id): (Mode, ObjectId),
+        (file_mode, file_id): (Mode, ObjectId),
+    ) -> bool {
+        if id == file_id {
+            mode != file_mode && self.has_file_modes()
+        } else {
+            !self.is_unmodified(path, id)
+        }
+    }
+
     /// Whether the index has the object `id` for `path`, and the stat of the file on disk.
     fn is_unmodified(&self, path: &BStr, id: ObjectId) -> bool {
         let Some(directory) = self.directory() else {
