@@ -1,16 +1,22 @@
 //! The branch that sources were checked out from, for `sync.to_codex.branches`. CI systems check out
 //! a commit without a branch, and name the branch in variables.
 
+use std::fs;
+use std::path::Path;
+
 use super::ci_system::CiSystem;
 use crate::environment::Environment;
 use crate::object::ObjectId;
+use crate::url::RemoteUrl;
 
-/// The names of the variables in which a CI system describes the branch of a build.
+/// The names of the variables in which a CI system describes the branch of a build. A name is empty
+/// if the system does not have the variable.
 struct BranchVariables {
     system: CiSystem,
     /// The variable with the commit of the build.
     commit: &'static str,
-    /// The variable with the branch, in a build that is not about a pull request.
+    /// The variable with the branch, in a build that is not about a pull request, or with a
+    /// reference (`refs/heads/…`) in any build.
     branch: &'static str,
     /// The variable that is only set in a build that is about a tag; empty without such a
     /// variable.
@@ -18,9 +24,23 @@ struct BranchVariables {
     /// In a build that is about a pull request: the variable with the branch that is to be merged,
     /// and the variable with the branch that it is merged into.
     pull_request: (&'static str, &'static str),
-    /// The variable that is set, and not `false`, if the branch of the pull request is in another
-    /// repository; empty without such a variable.
-    fork: &'static str,
+    /// The way to find out whether the branch of a pull request is in another repository.
+    fork: ForkTest,
+}
+
+/// The variables that show whether the branch of a pull request is in another repository.
+enum ForkTest {
+    /// The variable is set, and not `false`, for another repository.
+    Variable(&'static str),
+    /// The variables with the ids of the branch's repository and of the pull request's.
+    Ids(&'static str, &'static str),
+    /// The variables with the URLs of the branch's repository and of the pull request's.
+    Urls(&'static str, &'static str),
+    /// The variable with the path of a file that describes the event in JSON, as for webhooks, and
+    /// the variable with the full name of the repository.
+    Event(&'static str, &'static str),
+    /// The system builds no pull request of another repository.
+    NotBuilt,
 }
 
 const SYSTEMS: [BranchVariables; 7] = [
@@ -30,7 +50,7 @@ const SYSTEMS: [BranchVariables; 7] = [
         branch: "GITHUB_REF",
         tag: "",
         pull_request: ("GITHUB_HEAD_REF", "GITHUB_BASE_REF"),
-        fork: "",
+        fork: ForkTest::Event("GITHUB_EVENT_PATH", "GITHUB_REPOSITORY"),
     },
     BranchVariables {
         system: CiSystem::GitLab,
@@ -41,7 +61,10 @@ const SYSTEMS: [BranchVariables; 7] = [
             "CI_MERGE_REQUEST_SOURCE_BRANCH_NAME",
             "CI_MERGE_REQUEST_TARGET_BRANCH_NAME",
         ),
-        fork: "",
+        fork: ForkTest::Ids(
+            "CI_MERGE_REQUEST_SOURCE_PROJECT_ID",
+            "CI_MERGE_REQUEST_PROJECT_ID",
+        ),
     },
     BranchVariables {
         system: CiSystem::Buildkite,
@@ -49,7 +72,7 @@ const SYSTEMS: [BranchVariables; 7] = [
         branch: "BUILDKITE_BRANCH",
         tag: "BUILDKITE_TAG",
         pull_request: ("", "BUILDKITE_PULL_REQUEST_BASE_BRANCH"),
-        fork: "",
+        fork: ForkTest::Urls("BUILDKITE_PULL_REQUEST_REPO", "BUILDKITE_REPO"),
     },
     BranchVariables {
         system: CiSystem::Jenkins,
@@ -57,7 +80,7 @@ const SYSTEMS: [BranchVariables; 7] = [
         branch: "BRANCH_NAME",
         tag: "TAG_NAME",
         pull_request: ("CHANGE_BRANCH", "CHANGE_TARGET"),
-        fork: "CHANGE_FORK",
+        fork: ForkTest::Variable("CHANGE_FORK"),
     },
     BranchVariables {
         system: CiSystem::Bitbucket,
@@ -65,7 +88,7 @@ const SYSTEMS: [BranchVariables; 7] = [
         branch: "BITBUCKET_BRANCH",
         tag: "BITBUCKET_TAG",
         pull_request: ("", "BITBUCKET_PR_DESTINATION_BRANCH"),
-        fork: "",
+        fork: ForkTest::NotBuilt,
     },
     BranchVariables {
         system: CiSystem::CircleCi,
@@ -73,7 +96,7 @@ const SYSTEMS: [BranchVariables; 7] = [
         branch: "CIRCLE_BRANCH",
         tag: "CIRCLE_TAG",
         pull_request: ("", ""),
-        fork: "",
+        fork: ForkTest::Variable("CIRCLE_PR_REPONAME"),
     },
     BranchVariables {
         system: CiSystem::Azure,
@@ -84,15 +107,18 @@ const SYSTEMS: [BranchVariables; 7] = [
             "SYSTEM_PULLREQUEST_SOURCEBRANCH",
             "SYSTEM_PULLREQUEST_TARGETBRANCH",
         ),
-        fork: "SYSTEM_PULLREQUEST_ISFORK",
+        fork: ForkTest::Variable("SYSTEM_PULLREQUEST_ISFORK"),
     },
 ];
+
+const IN_FORK: &str = "the pull request is from a fork";
 
 /// The branch that a CI system names for the checked-out commit `head`; otherwise the reason why the
 /// branch is not known.
 ///
 /// The build of a pull request is about the branch that is to be merged, never about the one that it
-/// is merged into. If both have one name, the first is in a fork.
+/// is merged into. If both have one name, the first is in a fork. A build whose reference is a branch
+/// is about that one, also if a pull request has started it (`pull_request_target` on GitHub).
 pub(super) fn of_ci(environment: &Environment, head: ObjectId) -> Result<String, &'static str> {
     let get = |name: &str| (!name.is_empty()).then(|| environment.get(name)).flatten();
     let running = CiSystem::of(environment);
@@ -106,19 +132,68 @@ pub(super) fn of_ci(environment: &Environment, head: ObjectId) -> Result<String,
     if get(system.tag).is_some() {
         return Err("the build is about a tag");
     }
-    if get(system.fork).is_some_and(|fork| !fork.eq_ignore_ascii_case("false")) {
-        return Err("the pull request is from a fork");
+    let reference = get(system.branch);
+    if let Some(branch) = reference.and_then(|name| name.strip_prefix("refs/heads/")) {
+        return Ok(branch.to_owned());
+    }
+    if system.fork.is_in_other_repository(&get)? {
+        return Err(IN_FORK);
     }
 
     let (source, target) = system.pull_request;
     let target = get(target).map(short);
-    let name = get(source).or_else(|| get(system.branch));
+    let name = get(source).or(reference);
     match name.map(short) {
-        Some(Some(name)) if target == Some(Some(name)) => Err("the pull request is from a fork"),
+        Some(Some(name)) if target == Some(Some(name)) => Err(IN_FORK),
         Some(Some(name)) => Ok(name.to_owned()),
         Some(None) => Err("the build is not about a branch"),
         None => Err("the variables of the build name no branch"),
     }
+}
+
+impl ForkTest {
+    /// Whether the branch of a pull request is in another repository. `get` returns a variable.
+    fn is_in_other_repository<'v>(
+        &self,
+        get: &dyn Fn(&str) -> Option<&'v str>,
+    ) -> Result<bool, &'static str> {
+        let differ = |(one, other): (&str, &str)| !one.eq_ignore_ascii_case(other);
+        Ok(match self {
+            Self::Variable(name) => get(name).is_some_and(|fork| differ((fork, "false"))),
+            Self::Ids(source, target) => get(source).zip(get(target)).is_some_and(differ),
+            Self::Urls(source, target) => {
+                let repository = |name| {
+                    let url = RemoteUrl::parse(get(name)?, Path::new("/")).ok()?;
+                    Some((url.host_or_path(), url.repository()))
+                };
+                let both = repository(source).zip(repository(target));
+                both.is_some_and(|((host, source), (target_host, target))| {
+                    differ((&host, &target_host)) || differ((&source, &target))
+                })
+            }
+            Self::Event(event, repository) => match (get(event), get(repository)) {
+                (Some(event), Some(own)) => {
+                    let head = repository_of_pull_request(Path::new(event))
+                        .map_err(|()| "the event of the build cannot be read")?;
+                    head.is_some_and(|head| differ((&head, own)))
+                }
+                _ => false,
+            },
+            Self::NotBuilt => false,
+        })
+    }
+}
+
+/// The full name of the repository with the branch of a pull request, from the description of an
+/// event. `None` if the event is about no pull request. A repository that was deleted has no name.
+fn repository_of_pull_request(event: &Path) -> Result<Option<String>, ()> {
+    let text = fs::read(event).map_err(drop)?;
+    let event: serde_json::Value = serde_json::from_slice(&text).map_err(drop)?;
+    let pull_request = event.get("pull_request").filter(|value| !value.is_null());
+    Ok(pull_request.map(|pull_request| {
+        let name = pull_request["head"]["repo"]["full_name"].as_str();
+        name.unwrap_or_default().to_owned()
+    }))
 }
 
 /// The name of a branch, which can be given as a reference; `None` for any other reference.
@@ -236,6 +311,87 @@ mod tests {
             ("SYSTEM_PULLREQUEST_SOURCEBRANCH", "refs/heads/topic"),
         ];
         assert_eq!(branch(&azure).as_deref(), Some("topic"));
+
+        // The base is checked out.
+        let target = [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_REF", "refs/heads/main"),
+            ("GITHUB_HEAD_REF", "topic"),
+            ("GITHUB_BASE_REF", "main"),
+        ];
+        assert_eq!(branch(&target).as_deref(), Some("main"));
+    }
+
+    #[test]
+    fn branch_of_a_fork_is_not_known() {
+        let directory = tempfile::tempdir().unwrap();
+        let event = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let head = |name| format!(r#"{{"pull_request":{{"head":{{"repo":{name}}}}}}}"#);
+        let of_event = |path: &str| {
+            branch(&[
+                ("GITHUB_ACTIONS", "true"),
+                ("GITHUB_REF", "refs/pull/1/merge"),
+                ("GITHUB_HEAD_REF", "topic"),
+                ("GITHUB_BASE_REF", "main"),
+                ("GITHUB_REPOSITORY", "Acme/app"),
+                ("GITHUB_EVENT_PATH", path),
+            ])
+        };
+        let own = event("own", &head(r#"{"full_name":"acme/app"}"#));
+        assert_eq!(of_event(&own).as_deref(), Some("topic"));
+        let fork = event("fork", &head(r#"{"full_name":"ada/app"}"#));
+        let deleted = event("deleted", &head("null"));
+        let damaged = event("damaged", "{");
+        for path in [&fork, &deleted, &damaged, "/missing/event"] {
+            assert_eq!(of_event(path), None, "{path}");
+        }
+
+        for (variables, (name, own), fork) in [
+            (
+                [
+                    ("GITLAB_CI", "true"),
+                    ("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME", "topic"),
+                    ("CI_MERGE_REQUEST_PROJECT_ID", "1"),
+                ],
+                ("CI_MERGE_REQUEST_SOURCE_PROJECT_ID", "1"),
+                "2",
+            ),
+            (
+                [
+                    ("BUILDKITE", "true"),
+                    ("BUILDKITE_BRANCH", "topic"),
+                    ("BUILDKITE_REPO", "git@github.com:acme/app.git"),
+                ],
+                ("BUILDKITE_PULL_REQUEST_REPO", "https://github.com/acme/app"),
+                "git://github.com/ada/app.git",
+            ),
+            (
+                [
+                    ("CIRCLECI", "true"),
+                    ("CIRCLE_BRANCH", "topic"),
+                    ("CIRCLE_SHA1", HEAD),
+                ],
+                ("CIRCLE_PR_REPONAME", ""),
+                "app",
+            ),
+            (
+                [
+                    ("TF_BUILD", "True"),
+                    ("BUILD_SOURCEBRANCH", "refs/pull/1/merge"),
+                    ("SYSTEM_PULLREQUEST_SOURCEBRANCH", "topic"),
+                ],
+                ("SYSTEM_PULLREQUEST_ISFORK", "False"),
+                "True",
+            ),
+        ] {
+            let with = |value| branch(&[&variables[..], &[(name, value)]].concat());
+            assert_eq!(with(own).as_deref(), Some("topic"), "{name}");
+            assert_eq!(with(fork), None, "{name}");
+        }
     }
 
     #[test]
