@@ -1,6 +1,7 @@
 //! The guards on the state of the sources: `sync.to_codex.dirty` and `sync.to_codex.branches`.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
@@ -132,11 +133,60 @@ fn conversions_of_git_are_no_change() {
         "projects.alpha.root={}",
         sandbox.path("clone/alpha").display()
     );
+    let is_marked_dirty = || {
+        let message = codex.git(&["log", "-1", "--format=%B", "main"]);
+        assert!(message.contains("Codex-Source-Commit: "), "{message}");
+        message.contains("-dirty")
+    };
     dirty(&sandbox, "withhold", &["--config", &root]).code(0);
     assert_eq!(codex.file("projects/alpha/docs/a.md"), "a\r\n");
+    assert!(!is_marked_dirty());
 
     sandbox.write("clone/alpha/docs/a.md", "other\r\n");
     dirty(&sandbox, "withhold", &["--config", &root]).code(1);
+    dirty(&sandbox, "warn", &["--config", &root]).code(0);
+    assert!(is_marked_dirty());
+}
+
+#[test]
+fn modes_do_not_count_where_the_file_system_has_none() {
+    let (sandbox, codex) = world();
+    let ws = sandbox.path("ws");
+    fs::set_permissions(
+        sandbox.path("ws/alpha/docs/a.md"),
+        fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
+    dirty(&sandbox, "withhold", &[]).code(1);
+    sandbox.git(&ws, &["config", "core.fileMode", "false"]);
+    dirty(&sandbox, "withhold", &[]).code(0);
+    let message = codex.git(&["log", "-1", "--format=%B", "main"]);
+    assert!(!message.contains("-dirty"), "{message}");
+}
+
+#[test]
+fn an_unreadable_repository_is_one_warning() {
+    let (sandbox, _) = world();
+    for name in ["beta", "gamma"] {
+        sandbox.write(&format!("ws/{name}/docs/a.md"), name);
+    }
+    let ws = sandbox.path("ws");
+    for (key, value) in [
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.refStorage", "reftable"),
+    ] {
+        sandbox.git(&ws, &["config", key, value]);
+    }
+    let members = [
+        "--config",
+        "workspace.members=[\"alpha\", \"beta\", \"gamma\"]",
+    ];
+    for more in [&["--dry-run"][..], &[]] {
+        let output = dirty(&sandbox, "warn", &[&members[..], more].concat()).code(0);
+        let warnings = warnings(&output);
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
+        assert!(warnings[0].contains("reftable"), "{warnings:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
+use crate::codex::source_repository::UnreadableRepository;
 use crate::codex::uncommitted::uncommitted_files;
 use crate::config::{DirtyMode, SourceState};
 use crate::outcome::Warning;
@@ -16,16 +17,25 @@ use crate::workspace::Project;
 /// The results of the guards of a run.
 #[derive(Default)]
 pub(super) struct GuardResults {
-    /// The warnings that were not shown yet, by project index.
-    warnings: BTreeMap<usize, String>,
-    /// The projects with a warning, by index. Each has one in a run.
-    warned: BTreeSet<usize>,
+    /// The warnings that were not shown yet.
+    warnings: Vec<(WarningSubject, String)>,
+    /// The subjects of all warnings. Each has one in a run.
+    warned: BTreeSet<WarningSubject>,
+}
+
+/// The thing that a warning is about.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum WarningSubject {
+    /// A project, by index.
+    Project(usize),
+    /// A repository, which can contain many projects.
+    Repository(UnreadableRepository),
 }
 
 /// The result of the guards of one project.
 enum Guarded {
     Passed,
-    Warned(String),
+    Warned(WarningSubject, String),
     Withheld(Withheld),
 }
 
@@ -48,8 +58,8 @@ impl GuardResults {
                 (Guarded::Withheld(reason), Some(decision)) => {
                     decision.withhold(reason);
                 }
-                (Guarded::Warned(message), _) if self.warned.insert(index) => {
-                    self.warnings.insert(index, message);
+                (Guarded::Warned(subject, message), _) if self.warned.insert(subject.clone()) => {
+                    self.warnings.push((subject, message));
                 }
                 _ => {}
             }
@@ -58,8 +68,12 @@ impl GuardResults {
 
     /// Shows the warnings that were not shown yet.
     pub(super) fn warn(&mut self, request: &SyncRequest<'_>, warnings: &mut Vec<Warning>) {
-        for (index, message) in std::mem::take(&mut self.warnings) {
-            request.warn(warnings, Some(request.projects[index]), message);
+        for (subject, message) in std::mem::take(&mut self.warnings) {
+            let project = match subject {
+                WarningSubject::Project(index) => Some(request.projects[index]),
+                WarningSubject::Repository(_) => None,
+            };
+            request.warn(warnings, project, message);
         }
     }
 }
@@ -75,13 +89,17 @@ fn guarded(request: &SyncRequest<'_>, index: usize, plan: &ProjectPlan) -> Guard
         return Guarded::Passed;
     }
     let is_lenient = dirty == DirtyMode::Warn;
-    let unknown = |reason: String| {
+    let unknown = |subject, reason: String| {
         if is_lenient {
             let message = format!("cannot find out whether the files are committed: {reason}");
-            Guarded::Warned(message)
+            Guarded::Warned(subject, message)
         } else {
             Guarded::Withheld(Withheld::UnknownSourceState { reason })
         }
+    };
+    let unreadable = |error: UnreadableRepository| {
+        let reason = error.to_string();
+        unknown(WarningSubject::Repository(error), reason)
     };
     // The commits of a run warn of such a repository, because their trailers need it.
     let is_reported = is_lenient && !request.dry_run && request.workspace.commit.trailers;
@@ -89,18 +107,19 @@ fn guarded(request: &SyncRequest<'_>, index: usize, plan: &ProjectPlan) -> Guard
         Ok(Some(repository)) => repository,
         Ok(None) => return Guarded::Passed,
         Err(_) if is_reported => return Guarded::Passed,
-        Err(error) => return unknown(error.to_string()),
+        Err(error) => return unreadable(error),
     };
     let head = match repository.head() {
         Ok(head) => head,
         Err(_) if is_reported => return Guarded::Passed,
-        Err(error) => return unknown(error.to_string()),
+        Err(error) => return unreadable(error),
     };
+    let subject = WarningSubject::Project(index);
     match uncommitted_files(&repository, head.as_ref(), project, plan) {
         Ok(files) if files.count() == 0 => Guarded::Passed,
-        Ok(files) if is_lenient => Guarded::Warned(files.to_string()),
+        Ok(files) if is_lenient => Guarded::Warned(subject, files.to_string()),
         Ok(files) => Guarded::Withheld(Withheld::Uncommitted(files)),
-        Err(error) => unknown(error.to_string()),
+        Err(error) => unknown(subject, error.to_string()),
     }
 }
 
