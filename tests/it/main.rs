@@ -23,6 +23,7 @@ mod exits;
 mod faults;
 mod forge;
 mod guards;
+mod histories;
 mod hostile;
 mod incremental;
 mod init;
