@@ -8,6 +8,7 @@
 //! cargo bench --bench compare -- S baseline=OTHER   # also run another build of the program
 //! cargo bench --bench compare -- start      # the start-up time alone, compared with `true`
 //! cargo bench --bench compare -- sign       # the time that 500 ssh signatures add to a sync
+//! cargo bench --bench compare -- L checks   # the time that the checks and guards add to a sync
 //! ```
 //!
 //! The alternatives are a shell script (shallow clone, rsync, one commit per project, one push), an
@@ -20,6 +21,9 @@
     reason = "an error ends the benchmark; the result is printed as a table"
 )]
 
+mod checks;
+mod documents;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -28,6 +32,8 @@ use std::time::Instant;
 use fractary_codex::internals::whole;
 use fractary_codex::object::{Kind, hash};
 use rayon::prelude::*;
+
+use documents::{Documents, Random};
 
 const SHELL: &str = r#"set -e
 t=$(mktemp -d); trap 'rm -rf "$t"' EXIT
@@ -127,19 +133,28 @@ fn main() {
     let baseline = chosen
         .iter()
         .find_map(|choice| choice.strip_prefix("baseline="));
+    if chosen.iter().any(|c| c == "checks") {
+        checks::print_table(&chosen);
+        return;
+    }
     println!(
         "| size | case | program | baseline | shell script | plumbing script | plain clone | against baseline | against shell | against plumbing | own memory |"
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
-    for size in SIZES.iter().filter(|size| {
-        chosen.is_empty() && size.name == "S" || chosen.iter().any(|c| c == size.name)
-    }) {
+    for size in chosen_sizes(&chosen) {
         let world = World::new(size, baseline);
         world.compare(size, size.scripts && !chosen.iter().any(|c| c == "alone"));
         if chosen.iter().any(|c| c == "floor") {
             world.floor();
         }
     }
+}
+
+/// The sizes to measure: S if there are no arguments.
+fn chosen_sizes(chosen: &[String]) -> impl Iterator<Item = &'static Size> {
+    SIZES.iter().filter(|size| {
+        chosen.is_empty() && size.name == "S" || chosen.iter().any(|c| c == size.name)
+    })
 }
 
 /// Prints the start-up time.
@@ -261,18 +276,18 @@ impl World {
             baseline: baseline.map(str::to_owned),
         };
         let mut random = Random(1);
+        let documents = Documents {
+            projects: size.projects,
+            files: size.files,
+        };
         for project in 0..size.projects {
+            let root = world.path(&format!("ws/proj-{project:03}"));
             for file in 0..size.files {
-                let path = if file == 0 {
-                    "README.md".to_owned()
-                } else {
-                    format!("docs/part-{}/{file}.md", file % 23)
-                };
-                write(
-                    &world.path(&format!("ws/proj-{project:03}/{path}")),
-                    &random.document(),
-                );
+                let path = Documents::path(file);
+                let document = documents.document(&mut random, &path);
+                write(&root.join(path), &document);
             }
+            write(&root.join("docs/parts.svg"), "<svg/>\n");
             for file in 0..size.files / 4 {
                 write(
                     &world.path(&format!("ws/proj-{project:03}/src/{file}.ts")),
@@ -298,7 +313,7 @@ impl World {
             "commit refs/heads/main\ncommitter b <b@b> 1700000000 +0000\ndata 5\nstart\n",
         );
         for file in 0..size.codex_files {
-            let content = random.document();
+            let content = documents.document(&mut random, "docs/other/file.md");
             stream.push_str(&format!(
                 "M 100644 inline projects/other-{}/{file}.md\ndata {}\n{content}\n",
                 file % 50,
@@ -552,38 +567,6 @@ impl Contender {
             Self::Shell => "shell",
             Self::Plumbing => "plumbing",
         }
-    }
-}
-
-/// A deterministic generator of documents of 1 to 12 KB.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        self.0 >> 33
-    }
-
-    fn document(&mut self) -> String {
-        const WORDS: [&str; 24] = [
-            "service", "queue", "owner", "table", "index", "retry", "metric", "alert", "deploy",
-            "cluster", "schema", "branch", "the", "of", "and", "with", "before", "after", "must",
-            "should", "every", "each", "between", "under",
-        ];
-        let length = 1024 + (self.next() % 11_000) as usize;
-        let mut text = String::with_capacity(length + 16);
-        while text.len() < length {
-            text.push_str(WORDS[(self.next() % 24) as usize]);
-            text.push(if self.next().is_multiple_of(12) {
-                '\n'
-            } else {
-                ' '
-            });
-        }
-        text
     }
 }
 
