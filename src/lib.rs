@@ -55,6 +55,7 @@
 //! | the projects of a shard (`--shard`), and the matrix of a pipeline (`projects --matrix`) | `workspace::shards` divides them by the numbers of files of `sync::shard_weights`; `report::matrix` has the forms |
 //! | a check of the planned files before they are published | `checks` has the checks and their findings; `sync::publish::check` runs them between plan and commit, and withholds projects; `sync::publish::checked_file` selects the files |
 //! | a link of a document, and its target in the codex | `LinkTarget` in `checks::links::target`; `checks::links::broken_link` says why it is broken, and `sync::publish::planned_codex` is the codex after a plan |
+//! | a path that differs only in case or Unicode form from another one | `checks::case_collisions`; `codex::objects::spellings` finds such directories in the codex |
 //! | a secret in a document | `checks::secrets`: the formats are in `rules` and `named_rules`, and what distinguishes a placeholder in `proof` |
 //! | **commits** | |
 //! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |
