@@ -63,6 +63,8 @@ impl UnreadableRepository {
 pub(crate) struct SourceRepositories {
     /// The repositories by their git directory.
     open: Mutex<HashMap<PathBuf, Result<Arc<SourceRepository>, UnreadableRepository>>>,
+    /// The git directories of the repositories that contain the parents of projects.
+    parents: Mutex<HashMap<PathBuf, Result<Option<PathBuf>, UnreadableRepository>>>,
 }
 
 impl SourceRepositories {
@@ -75,10 +77,8 @@ impl SourceRepositories {
         let Some(existing) = existing else {
             return Ok(None);
         };
-        let git_dir = match git2::Repository::discover_path(existing, &[] as &[&Path]) {
-            Ok(git_dir) => git_dir,
-            Err(error) if error.code() == git2::ErrorCode::NotFound => return Ok(None),
-            Err(error) => return Err(UnreadableRepository::new(existing, &error)),
+        let Some(git_dir) = self.git_directory(existing)? else {
+            return Ok(None);
         };
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let opened = open.entry(git_dir).or_insert_with(|| {
@@ -87,6 +87,30 @@ impl SourceRepositories {
                 .map_err(|error| UnreadableRepository::new(existing, &error))
         });
         opened.clone().map(Some)
+    }
+
+    /// The git directory of the repository that contains an existing directory. The one of a directory
+    /// that contains many projects is searched only once.
+    fn git_directory(&self, directory: &Path) -> Result<Option<PathBuf>, UnreadableRepository> {
+        let exists = |path: &Path| path.symlink_metadata().is_ok();
+        let is_own = directory.is_symlink()
+            || exists(&directory.join(".git"))
+            || exists(&directory.join("HEAD"));
+        let Some(parent) = directory.parent().filter(|_| !is_own) else {
+            return discover(directory);
+        };
+        let mut parents = self.parents.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = parents.entry(parent.to_owned());
+        known.or_insert_with(|| discover(parent)).clone()
+    }
+}
+
+/// Searches the git directory of the repository that contains an existing directory.
+fn discover(directory: &Path) -> Result<Option<PathBuf>, UnreadableRepository> {
+    match git2::Repository::discover_path(directory, &[] as &[&Path]) {
+        Ok(git_dir) => Ok(Some(git_dir)),
+        Err(error) if error.code() == git2::ErrorCode::NotFound => Ok(None),
+        Err(error) => Err(UnreadableRepository::new(directory, &error)),
     }
 }
 

@@ -184,10 +184,9 @@ pub fn count(project: &Project) -> Result<Survey, ScanError> {
 }
 
 /// The sources of the files of a project that would be published, in path order, without reading
-/// them.
-pub(crate) fn claimed_sources(project: &Project) -> Result<Vec<BString>, ScanError> {
-    let root = SourceRoot::open(project)?;
-    let files = walk::walk(project, root.path())?.files.into_iter();
+/// them. `root` is the resolved root.
+pub(crate) fn claimed_sources(project: &Project, root: &Path) -> Result<Vec<BString>, ScanError> {
+    let files = walk::walk(project, root)?.files.into_iter();
     Ok(files.map(|file| file.source).collect())
 }
 

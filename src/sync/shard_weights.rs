@@ -3,7 +3,7 @@
 //! has built or on recorded state.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bstr::ByteSlice;
@@ -12,7 +12,7 @@ use rayon::prelude::*;
 use super::sources::Sources;
 use crate::codex::source_index::SourceIndex;
 use crate::codex::source_repository::SourceRepository;
-use crate::paths::resolved;
+use crate::paths::PathResolver;
 use crate::platform::bytes_of;
 use crate::workspace::Project;
 
@@ -34,11 +34,19 @@ pub(crate) fn file_counts(sources: &Sources, projects: &[&Project]) -> Vec<u64> 
             indexes.insert(directory.to_owned(), repository.index().ok());
         }
     }
+    let mut resolver = PathResolver::default();
+    let roots = projects
+        .iter()
+        .map(|project| resolver.resolve(&project.root));
+    let roots: Vec<_> = roots.collect();
     projects
         .par_iter()
+        .zip(roots)
         .zip(repositories)
-        .map(|(project, repository)| match repository {
-            Ok(Some(repository)) => tracked_files(project, &repository, &indexes).unwrap_or(0),
+        .map(|((project, root), repository)| match repository {
+            Ok(Some(repository)) => {
+                tracked_files(project, &root, &repository, &indexes).unwrap_or(0)
+            }
             Ok(None) => sources
                 .count(project)
                 .map_or(0, |survey| survey.files as u64),
@@ -50,12 +58,12 @@ pub(crate) fn file_counts(sources: &Sources, projects: &[&Project]) -> Vec<u64> 
 /// The number of published files that git tracks below the root of a project.
 fn tracked_files(
     project: &Project,
+    root: &Path,
     repository: &Arc<SourceRepository>,
     indexes: &Indexes,
 ) -> Option<u64> {
     let directory = repository.directory()?;
     let index = indexes.get(directory)?.as_ref()?;
-    let root = resolved(&project.root);
     let below = bytes_of(root.strip_prefix(directory).ok()?).as_bstr();
     let start = match below.is_empty() {
         true => 0,

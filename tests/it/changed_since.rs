@@ -747,3 +747,116 @@ fn auto_outside_of_a_build_is_an_error() {
         .code(2);
     assert!(output.stderr.contains("--from-codex"), "{}", output.stderr);
 }
+
+/// No change is missed: a project that a sync of all would change is selected, whatever has changed
+/// since the commit of the last sync.
+#[test]
+fn project_with_changes_to_publish_is_always_selected() {
+    let cases = std::env::var("CODEX_TEST_CASES").map_or(4, |count| count.parse().unwrap());
+    for seed in 0..cases {
+        let rng = &mut fastrand::Rng::with_seed(seed);
+        let (sandbox, _codex) = world("  sync: { to_codex: { exclude: ['**/private/**'] } }\n");
+        let ws = sandbox.path("ws");
+        for _ in 0..6 {
+            change(&sandbox, rng);
+        }
+        sandbox.run(&["sync", "--all", "--allow-mass-delete"]);
+        commit(&sandbox, &ws);
+        sandbox.git(&ws, &["tag", "-f", "base"]);
+
+        let mut log = Vec::new();
+        for _ in 0..rng.usize(1..6) {
+            log.push(change(&sandbox, rng));
+            match rng.u8(0..4) {
+                0 => drop(commit(&sandbox, &ws)),
+                1 => drop(sandbox.git(&ws, &["add", "-A"])),
+                _ => {}
+            }
+        }
+        let source = ["worktree", "committed"][rng.usize(0..2)];
+        let source = format!("sync.to_codex.source={source}");
+        let status = sandbox
+            .run(&["status", "--json", "--config", &source])
+            .json();
+        let status = status["projects"].as_array().unwrap().clone();
+        let selected =
+            names(&projects(&sandbox, &["--changed-since", "base", "--config", &source]).code(0));
+        for project in status
+            .iter()
+            .filter(|project| project["status"] != "up-to-date")
+        {
+            let name = project["name"].as_str().unwrap().to_owned();
+            assert!(
+                selected.contains(&name),
+                "seed {seed}, {source}: {name} of {selected:?} after {log:#?}"
+            );
+        }
+    }
+}
+
+/// Changes something in the workspace, and says what.
+fn change(sandbox: &Sandbox, rng: &mut fastrand::Rng) -> String {
+    let project = NAMES[rng.usize(0..NAMES.len())];
+    let places = [
+        "docs/a.md",
+        "docs/b.md",
+        "docs/deep/c.md",
+        "docs/private/d.md",
+        "src/e.md",
+        "README.md",
+    ];
+    let path = format!("ws/{project}/{}", places[rng.usize(0..places.len())]);
+    let real = sandbox.path(&path);
+    let text = rng.u32(..).to_string();
+    // A link can be at a directory of the path.
+    let is_plain = real.ancestors().all(|above| !above.is_symlink());
+    match rng.u8(0..10) {
+        0..=3 if is_plain => {
+            sandbox.write(&path, &text);
+            format!("write {path}")
+        }
+        4 if real.is_file() => {
+            fs::remove_file(&real).unwrap();
+            format!("delete {path}")
+        }
+        5 if real.is_file() => {
+            let to = sandbox.path(&format!("ws/{}/docs", NAMES[rng.usize(0..NAMES.len())]));
+            fs::create_dir_all(&to).unwrap();
+            fs::rename(&real, to.join("moved.md")).unwrap();
+            format!("rename {path} to {}", to.display())
+        }
+        6 => {
+            let directory = format!("ws/{project}/shared");
+            sandbox.write(&format!("{directory}/x.md"), &text);
+            let link = sandbox.path(&format!("ws/{project}/docs/link"));
+            if !link.exists() && link.parent().unwrap().is_dir() {
+                symlink("../shared", link).unwrap();
+            }
+            format!("link {directory}")
+        }
+        7 => {
+            let link = sandbox.path(&format!("ws/{project}/docs/link"));
+            let _ = fs::remove_file(&link);
+            format!("unlink {}", link.display())
+        }
+        8 => {
+            let include = ["docs/**", "docs/*.md", "**/*.md", "docs/**/*.md"][rng.usize(0..4)];
+            let config = format!("codex: {{ sync: {{ to_codex: {{ include: ['{include}'] }} }} }}");
+            sandbox.write(&format!("ws/{project}/.fractary/config.yaml"), config);
+            format!("include {include} in {project}")
+        }
+        _ => {
+            let file = sandbox.path("ws/.fractary/config.yaml");
+            let config = fs::read_to_string(&file).unwrap();
+            let mapping =
+                format!("    {project}: {{ mappings: [{{ from: 'src/**', to: code/ }}] }}\n");
+            let plain = format!("    {project}: {{}}\n");
+            let config = match config.contains(&plain) {
+                true => config.replace(&plain, &mapping),
+                false => config.replace(&mapping, &plain),
+            };
+            fs::write(&file, config).unwrap();
+            format!("mapping of {project}")
+        }
+    }
+}

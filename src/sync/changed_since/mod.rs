@@ -25,7 +25,7 @@ use crate::config::comparison::ConfigChange;
 use crate::config::{Configuration, Direction};
 use crate::names::ProjectName;
 use crate::object::ObjectId;
-use crate::paths::{escaped, shown};
+use crate::paths::{PathResolver, escaped, shown};
 use crate::text::pluralize;
 use crate::workspace::Project;
 
@@ -203,15 +203,22 @@ impl<'c> ChangeSearch<'c> {
             compared.push(changes);
         }
 
+        let mut resolver = PathResolver::default();
+        let roots = self
+            .projects
+            .iter()
+            .map(|project| resolver.resolve(&project.root));
+        let roots: Vec<_> = roots.collect();
         self.is_selected
             .par_iter_mut()
             .zip(self.projects)
+            .zip(roots)
             .zip(compared)
-            .filter(|((is_selected, _), _)| !**is_selected)
-            .for_each(|((is_selected, project), changes)| {
+            .filter(|(((is_selected, _), _), _)| !**is_selected)
+            .for_each(|(((is_selected, project), root), changes)| {
                 // What is pulled does not depend on the sources.
                 *is_selected = project.direction == Direction::FromCodex
-                    || changes.is_none_or(|changes| ProjectChanges::exist(project, &changes));
+                    || changes.is_none_or(|changes| ProjectChanges::exist(project, root, &changes));
             });
         self.warn_outside(&outside);
     }

@@ -8,7 +8,7 @@ use bstr::{BStr, BString, ByteSlice};
 use super::repository_changes::RepositoryChanges;
 use crate::codex::source_changes::ChangedPaths;
 use crate::config::{ENDINGS, SourceState};
-use crate::paths::{FRACTARY_DIR, join_below, resolved};
+use crate::paths::{FRACTARY_DIR, join_below};
 use crate::platform::{bytes_of, path_of};
 use crate::scan;
 use crate::workspace::Project;
@@ -24,9 +24,12 @@ pub(super) struct ProjectChanges<'c> {
 }
 
 impl<'c> ProjectChanges<'c> {
-    /// Whether the project has changed.
-    pub(super) fn exist(project: &'c Project, changes: &'c RepositoryChanges) -> bool {
-        let root = resolved(&project.root);
+    /// Whether the project with this resolved root has changed.
+    pub(super) fn exist(
+        project: &'c Project,
+        root: PathBuf,
+        changes: &'c RepositoryChanges,
+    ) -> bool {
         let state = project.scan.source;
         // The run reports a root that is missing.
         let is_missing = state == SourceState::Worktree && !root.is_dir();
@@ -40,8 +43,9 @@ impl<'c> ProjectChanges<'c> {
             root,
             below,
         };
-        let mut committed = changes.paths(state);
-        committed.any(|paths| comparison.is_about_project(paths))
+        let mut paths = changes.paths(state);
+        paths.any(|paths| comparison.is_about_project(paths))
+            || comparison.has_uncommitted_configuration()
             || (state == SourceState::Worktree && comparison.has_uncommitted_files())
     }
 
@@ -130,31 +134,47 @@ impl<'c> ProjectChanges<'c> {
         has_link.unwrap_or(true)
     }
 
+    /// Whether the project's own configuration file, which is always read from the disk, is not that of
+    /// the commit.
+    fn has_uncommitted_configuration(&self) -> bool {
+        let index = &self.changes.index;
+        ENDINGS.iter().any(|ending| {
+            let source = format!("{FRACTARY_DIR}/config.{ending}");
+            let path = join_below(self.below.as_bstr(), BStr::new(&source));
+            let is_modified = match index.entry(path.as_bstr()) {
+                Some(tracked) => !index.is_unmodified(tracked),
+                None => self.root.join(&source).is_file(),
+            };
+            is_modified || self.changes.is_staged(&path)
+        })
+    }
+
     /// Whether files of the project differ from the index, or are not in it.
     fn has_uncommitted_files(&self) -> bool {
+        // The run reports a project that cannot be read.
+        let Ok(sources) = scan::claimed_sources(self.project, &self.root) else {
+            return true;
+        };
         let index = &self.changes.index;
+        // The files that are ignored can have changed.
+        let is_left_out = |source: &BStr| {
+            let is_published = sources
+                .binary_search_by(|one| one.as_bstr().cmp(source))
+                .is_ok();
+            self.project.scan.respect_gitignore && !is_published
+        };
         for tracked in index.below(self.below.as_bstr()) {
             let source = self.source_of(tracked.path);
             // Files of a submodule are compared as files that are not in the index.
             let is_relevant = !tracked.is_submodule()
-                && (self.is_published(source, tracked.is_link())
-                    || self.is_own_configuration(source))
+                && self.is_published(source, tracked.is_link())
                 && !self.is_of_other_project(source);
-            if is_relevant && !index.is_unmodified(tracked) {
+            let is_changed =
+                || !index.is_unmodified(tracked) || (tracked.is_file() && is_left_out(source));
+            if is_relevant && is_changed() {
                 return true;
             }
         }
-        let has_new_configuration = ENDINGS.iter().any(|ending| {
-            let source = format!("{FRACTARY_DIR}/config.{ending}");
-            self.root.join(&source).is_file() && !self.is_tracked(BStr::new(&source))
-        });
-        if has_new_configuration {
-            return true;
-        }
-        // The run reports a project that cannot be read.
-        let Ok(sources) = scan::claimed_sources(self.project) else {
-            return true;
-        };
         sources
             .iter()
             .any(|source| !self.is_tracked(source.as_bstr()))

@@ -77,6 +77,11 @@ impl RepositoryChanges {
         [Some(&self.committed), staged].into_iter().flatten()
     }
 
+    /// Whether the index differs from the commit at a path.
+    pub(super) fn is_staged(&self, path: &BString) -> bool {
+        self.staged.contains_key(path)
+    }
+
     /// The path of a resolved path in the repository, if it is inside.
     pub(super) fn path_of(&self, path: &Path) -> Option<BString> {
         let below = path.strip_prefix(&self.directory).ok()?;
