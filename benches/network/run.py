@@ -138,7 +138,7 @@ class Link:
         self.port = free_port()
         self.stats = world.root / f"{name}.json"
         command = [sys.executable, str(HERE / "link.py"), "--listen", str(self.port), "--target", str(target),
-                   "--stats", str(self.stats), "--delay", str(DELAY), "--rate", str(rate)]
+                   "--stats", str(self.stats), "--delay", str(world.options.delay), "--rate", str(rate)]
         world.start(command)
         for _ in range(500):
             if self.stats.exists():
@@ -243,7 +243,7 @@ class World:
              "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key),
              "-out", str(certificate)])
         socket_path = directory / "cgi"
-        self.start(["fcgiwrap", "-c", "4", "-s", f"unix:{socket_path}"], env={**self.environment, "HOME": str(self.root)})
+        self.start(["fcgiwrap", "-c", str(self.options.server_processes), "-s", f"unix:{socket_path}"], env={**self.environment, "HOME": str(self.root)})
         port = free_port()
         self.log = directory / "requests"
         temporary = "".join(f"{name}_temp_path {directory}/{name};\n"
@@ -478,6 +478,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--cases", default="https,ssh,rate")
     options = parser.parse_args()
+    options.delay, options.server_processes = DELAY, 4
     # So that the servers are ended too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     options.program = str(pathlib.Path(options.program).resolve())
@@ -487,4 +488,5 @@ def main():
         {"https": https, "ssh": ssh, "rate": rate}[case](options)
 
 
-main()
+if __name__ == "__main__":
+    main()
