@@ -73,11 +73,21 @@ impl SourceRepositories {
         &self,
         directory: &Path,
     ) -> Result<Option<Arc<SourceRepository>>, UnreadableRepository> {
-        let existing = directory.ancestors().find(|above| above.is_dir());
+        let is_plain = directory
+            .symlink_metadata()
+            .is_ok_and(|entry| entry.is_dir());
+        let existing = match is_plain {
+            true => Some(directory),
+            false => directory.ancestors().find(|above| above.is_dir()),
+        };
         let Some(existing) = existing else {
             return Ok(None);
         };
-        let Some(git_dir) = self.git_directory(existing)? else {
+        let git_dir = match is_plain {
+            true => self.git_directory(existing)?,
+            false => discover(existing)?,
+        };
+        let Some(git_dir) = git_dir else {
             return Ok(None);
         };
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,13 +99,11 @@ impl SourceRepositories {
         opened.clone().map(Some)
     }
 
-    /// The git directory of the repository that contains an existing directory. The one of a directory
-    /// that contains many projects is searched only once.
+    /// The git directory of the repository that contains a directory, which is no symlink. The one of a
+    /// directory that contains many projects is searched only once.
     fn git_directory(&self, directory: &Path) -> Result<Option<PathBuf>, UnreadableRepository> {
         let exists = |path: &Path| path.symlink_metadata().is_ok();
-        let is_own = directory.is_symlink()
-            || exists(&directory.join(".git"))
-            || exists(&directory.join("HEAD"));
+        let is_own = exists(&directory.join(".git")) || exists(&directory.join("HEAD"));
         let Some(parent) = directory.parent().filter(|_| !is_own) else {
             return discover(directory);
         };

@@ -31,10 +31,8 @@ impl<'c> ProjectChanges<'c> {
         changes: &'c RepositoryChanges,
     ) -> bool {
         let state = project.scan.source;
-        // The run reports a root that is missing.
-        let is_missing = state == SourceState::Worktree && !root.is_dir();
-        let below = changes.path_of(&root);
-        let Some(below) = below.filter(|_| !changes.is_new() && !is_missing) else {
+        let below = changes.path_of(&root).filter(|_| !changes.is_new());
+        let Some(below) = below else {
             return true;
         };
         let comparison = Self {
@@ -138,6 +136,11 @@ impl<'c> ProjectChanges<'c> {
     /// the commit.
     fn has_uncommitted_configuration(&self) -> bool {
         let index = &self.changes.index;
+        let directory = join_below(self.below.as_bstr(), BStr::new(FRACTARY_DIR));
+        let is_tracked = index.below(directory.as_bstr()).next().is_some();
+        if !is_tracked && !self.root.join(FRACTARY_DIR).exists() {
+            return false;
+        }
         ENDINGS.iter().any(|ending| {
             let source = format!("{FRACTARY_DIR}/config.{ending}");
             let path = join_below(self.below.as_bstr(), BStr::new(&source));
@@ -163,6 +166,7 @@ impl<'c> ProjectChanges<'c> {
                 .is_ok();
             self.project.scan.respect_gitignore && !is_published
         };
+        let mut has_files = false;
         for tracked in index.below(self.below.as_bstr()) {
             let source = self.source_of(tracked.path);
             // Files of a submodule are compared as files that are not in the index.
@@ -174,10 +178,14 @@ impl<'c> ProjectChanges<'c> {
             if is_relevant && is_changed() {
                 return true;
             }
+            has_files |= is_relevant;
         }
-        sources
-            .iter()
-            .any(|source| !self.is_tracked(source.as_bstr()))
+        // The run reports a root that is missing.
+        let is_missing = !has_files && !self.root.is_dir();
+        is_missing
+            || sources
+                .iter()
+                .any(|source| !self.is_tracked(source.as_bstr()))
     }
 
     /// Whether a published file is in the index. A file behind a link is if the link and its target
