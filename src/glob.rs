@@ -125,9 +125,9 @@ impl Glob {
         self.alternatives.iter().any(|one| one.covers(directory))
     }
 
-    /// Whether some path is matched by this pattern and by none of `others`. This is decided with
-    /// sample paths. In these, wildcards are replaced by a character that no pattern is likely to
-    /// name, or by one that a class of `others` names.
+    /// Whether some path matches this pattern and none of `others`. Only sample paths are tried, so
+    /// `false` can be wrong for unusual patterns. In each sample, all wildcards are one character: a
+    /// rare one, or an end of a range such as `[a-z]` in `others`.
     pub(crate) fn is_wider_than(&self, others: &[&Glob]) -> bool {
         let named = others.iter().flat_map(|other| &other.alternatives);
         let named = named.flat_map(|one| one.segments.iter().flat_map(Segment::class_ends));

@@ -43,7 +43,7 @@
 //! | **configuration and patterns** | |
 //! | what a pattern matches | `glob`, for every pattern of the program; `tests/it/model` specifies it independently |
 //! | a glob becomes a path in the codex | `Claims::claim` in `workspace::claims`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
-//! | which layer of the configuration a value comes from | `candidates` in `config::layers`, for every reader of values; `config explain` is `config::explain` |
+//! | which layer of the configuration a value comes from | `candidates` in `config::layers`, for every reader of values; the rank of a layer is its position in `LayerKind` of `config::location`; `config explain` is `config::explain` |
 //! | a default, or the meaning of a key | `config/defaults.yaml`; `config::model` |
 //! | **sources, plan and checks** | |
 //! | what is added, modified, deleted or withheld | `plan` |
@@ -98,7 +98,7 @@
 //! | a file of the cache was modified locally, and is kept | `cache::cache_plan`; the warning is in `sync::caches` |
 //! | the errors that a dry run predicts for a cache | `cache::simulate` |
 //! | **output and errors** | |
-//! | a new output format | `cli::args::output`: `Format`, for commands that report events while they run, and `DocumentFormat`, for all others; the compiler then names the places in `cli` that use it; its text is a file in `report` |
+//! | a new output format | `cli::args::output`: `Format`, for commands that report events while they run, and `DocumentFormat`, for all others; the compiler then names the functions that distinguish formats; check the users of `DocumentArgs::is_json` and `Format::is_for_people` by hand; its text is a file in `report` |
 //! | the message, hints and exit status of an error | the message is in the error type of the module, hints in `cli::error_report`, exit statuses in `cli::exit` |
 //! | the page of `status --html` | `templates/`, `report::page` |
 //! | a name, a path or a message of others is printed safely | `escaped` and `shown` in `paths` |

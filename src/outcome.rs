@@ -220,7 +220,7 @@ impl Orphan {
             .collect()
     }
 
-    /// The commands, for a message.
+    /// The [commands](Self::commands) as one hint, such as "run `…` or `…`".
     pub(crate) fn hint(&self) -> String {
         let commands = self.commands();
         let commands: Vec<_> = commands

@@ -823,7 +823,8 @@ fn forge_hints(error: &ForgeError) -> Vec<String> {
     vec![hint]
 }
 
-/// The hint for a server that limits the rate of requests. A delay of years is an error of its clock.
+/// The hint for a server that limits the rate of requests. A delay of more than 30 days is not named,
+/// because the clock of such a server is wrong.
 fn run_again_in(delay: Duration) -> String {
     const MAX: Duration = Duration::from_secs(30 * 24 * 60 * 60);
     if delay > MAX {

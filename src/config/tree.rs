@@ -263,8 +263,9 @@ impl Node {
     }
 }
 
-/// Whether the lists of the key at `path` are combined, across layers and within one layer. All
-/// other lists are replaced.
+/// Whether the lists of the key at `path` are joined: those of several layers, those of several files
+/// of one layer, and that of the key's older name. For all other keys, only the list with the highest
+/// precedence is used.
 pub(crate) fn is_combined<S: AsRef<str>>(path: &[S]) -> bool {
     let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
     let general = match path.as_slice() {

@@ -63,8 +63,8 @@ pub(super) struct RemoteSession {
     pub(super) base: Base,
     /// The branches that are pushed to: the base itself, or sync branches.
     pub(super) targets: Vec<PushTarget>,
-    /// The relation of each target to the base, at the last fetch. Empty if the target is the base
-    /// itself.
+    /// How far each sync branch had diverged from the base at the last fetch. Empty if the only
+    /// target is the base itself.
     pub(super) partings: Partings,
     /// Whether the targets are sync branches.
     pub(super) has_sync_branches: bool,

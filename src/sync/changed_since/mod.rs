@@ -1,8 +1,9 @@
 //! Selects the projects that have changed since a revision of their repositories (`--changed-since`).
 //!
 //! A project has changed if the commits since the revision, the index or the working tree change a file
-//! that it publishes or published, or its configuration. If it is not known whether a project has
-//! changed, it is selected. Each repository is compared once.
+//! that it publishes or published, or its configuration. A project without a repository that could be
+//! compared is selected, and so is a project that is only pulled. Changes of configuration files in no
+//! repository are not noticed: a warning says so. Each repository is compared once.
 
 mod ci_base;
 mod project_changes;
@@ -38,7 +39,7 @@ const MAX_NAMED: usize = 5;
 pub(crate) struct ChangedProjects<'w> {
     /// The projects, in name order.
     pub(crate) projects: Vec<&'w Project>,
-    /// Messages about projects that are selected because it is not known whether they have changed.
+    /// Messages about what could not be compared.
     pub(crate) warnings: Vec<String>,
 }
 

@@ -40,8 +40,8 @@ pub(super) struct LanePush {
 
 /// The result of one push to several branches.
 pub(super) enum PushResults {
-    /// The result of each lane, in the order of the lanes. After an error it is certain that no
-    /// commit of this attempt is in the branch.
+    /// The result of each lane, in the order of the lanes. An error means that the branch, as the
+    /// server shows it, contains no commit of this attempt.
     Judged(Vec<Result<PushOutcome, SyncError>>),
     /// Files of a project changed while they were sent. Nothing landed: plan again without the
     /// project.
@@ -137,7 +137,7 @@ enum BranchState {
 
 /// Pushes the commits of several lanes at once, and finds out whether they landed.
 ///
-/// After an error it is certain that no commit of this attempt is in a branch.
+/// An error means that no branch, as the server shows it, contains a commit of this attempt.
 pub(super) fn push(
     session: &mut RemoteSession,
     request: &SyncRequest<'_>,
