@@ -118,6 +118,7 @@ pub mod event;
 pub(crate) mod glob;
 pub mod interrupt;
 pub(crate) mod lock;
+pub(crate) mod markdown;
 pub mod names;
 pub mod object;
 pub(crate) mod paths;

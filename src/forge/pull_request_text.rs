@@ -9,9 +9,9 @@
 //! people who review the pull request, and is kept.
 
 use std::collections::BTreeSet;
-use std::fmt::Write;
 
 use super::pull_request::TextLimits;
+use crate::markdown::{link, push_list, push_within, shortened, span};
 use crate::object::{Kind, ObjectId, hash};
 
 /// The start of the first marker.
@@ -22,8 +22,6 @@ const END: &str = "<!-- fractary-codex:end -->";
 const WORD_JOINER: char = '\u{2060}';
 /// The words in the first marker of a pull request that the program opened.
 const OPENED: &str = " opened=sync";
-/// The maximum number of characters of a text in a code span.
-const MAX_SPAN: usize = 300;
 
 /// A project in a pull request.
 pub(crate) struct ProposedProject {
@@ -102,37 +100,6 @@ pub(crate) fn inert(text: &str) -> String {
         }
     }
     result
-}
-
-/// A text in a code span, also in the cell of a table.
-fn span(text: &str) -> String {
-    let mut inner = String::new();
-    for c in text.chars().take(MAX_SPAN) {
-        match c {
-            '`' => inner.push('\''),
-            '|' => inner.push_str("\\|"),
-            '<' => inner.push('‹'),
-            c if c.is_control() => inner.push(' '),
-            c => inner.push(c),
-        }
-    }
-    let inner = inner.trim();
-    if inner.is_empty() {
-        return "` `".to_owned();
-    }
-    format!("`{inner}`")
-}
-
-/// A link, if the address contains no character with a meaning in Markdown.
-fn link(text: &str, address: Option<&str>) -> String {
-    let is_plain = |address: &&str| {
-        let is_allowed = |c: char| c.is_ascii_alphanumeric() || "-._~/:%+".contains(c);
-        address.starts_with("https://") && address.chars().all(is_allowed)
-    };
-    match address.filter(is_plain) {
-        Some(address) => format!("[{}]({address})", span(text)),
-        None => span(text),
-    }
 }
 
 /// The introduction without commands: no line begins with `/`, and no line looks like a marker.
@@ -214,34 +181,6 @@ fn digests(projects: &[ProposedProject], room: usize) -> String {
         list.push_str(&project.contents);
     }
     list
-}
-
-/// Appends `addition` if it fits.
-fn push_within(text: &mut String, addition: &str, room: usize) -> bool {
-    let fits = text.chars().count() + addition.chars().count() <= room;
-    if fits {
-        text.push_str(addition);
-    }
-    fits
-}
-
-/// Appends a list as far as it fits, and the number of the other entries.
-fn push_list(
-    text: &mut String,
-    title: &str,
-    rows: impl ExactSizeIterator<Item = String>,
-    room: usize,
-) {
-    let count = rows.len();
-    if count == 0 || !push_within(text, title, room) {
-        return;
-    }
-    for (number, row) in rows.enumerate() {
-        if !push_within(text, &row, room) {
-            let _ = writeln!(text, "\n… and {} more", count - number);
-            return;
-        }
-    }
 }
 
 /// Why the body of a pull request must stay as it is.
@@ -332,15 +271,6 @@ fn parts(body: &str) -> Option<(&str, &str, &str)> {
     let start = body[..end_marker].rfind(START)?;
     let end = end_marker + END.len();
     Some((&body[..start], &body[start..end], &body[end..]))
-}
-
-/// At most `limit` characters of a text, with a sign if it is cut.
-fn shortened(text: &str, limit: usize) -> String {
-    if text.chars().count() <= limit {
-        return text.to_owned();
-    }
-    let kept: String = text.chars().take(limit.saturating_sub(1)).collect();
-    format!("{}…", kept.trim_end())
 }
 
 #[cfg(test)]
