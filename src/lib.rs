@@ -47,6 +47,8 @@
 //! | a default, or the meaning of a key | `config/defaults.yaml`; `config::model` |
 //! | **sources, plan and checks** | |
 //! | what is added, modified, deleted or withheld | `plan` |
+//! | a plan is saved, shown, or carried out later (`--plan-out`, `plan show`, `--plan`, `--expect`) | `saved_plan` has the file, and compares two plans; the stage `sync::publish::compare` stops a run whose plan differs; `workspace::settings_digests` lists the settings that matter; `cli::args::given_options` the options |
+//! | a plan as a comment on a pull request | `report::plan_comment`; `markdown` has what it shares with the texts of pull requests |
 //! | a path is never published | `workspace::resolve::deny_list` collects paths, `workspace::project` has the private names; `scan::boundary` applies both, and `scan::walk` skips `.git` |
 //! | which entries of a project are published, on disk or in a commit | `scan::entry_rules`; `scan::walk` finds those on disk, `scan::committed` those of a commit (`sync.to_codex.source`) |
 //! | the contents of a source file, from the disk or from a commit | `sync::sources` selects; `scan::read` and `scan::committed` read; `codex::source_repository` has the objects |
@@ -148,6 +150,7 @@ pub(crate) mod state;
 pub mod cli;
 pub mod outcome;
 pub(crate) mod report;
+pub(crate) mod saved_plan;
 pub mod sync;
 
 /// Internals for benchmarks, fuzz targets and tests. They are not a part of the API.

@@ -1,6 +1,7 @@
 //! Ids, kinds and modes of git objects, and the computation of ids. Nothing here needs a
 //! repository.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
 
@@ -41,6 +42,30 @@ impl fmt::Display for ObjectId {
 impl fmt::Debug for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for ObjectId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        Self::from_hex(&text).ok_or_else(|| {
+            let expected = &"40 hexadecimal digits";
+            serde::de::Error::invalid_value(serde::de::Unexpected::Str(&text), expected)
+        })
+    }
+}
+
+impl schemars::JsonSchema for ObjectId {
+    fn schema_name() -> Cow<'static, str> {
+        "ObjectId".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "The id of a git object: 40 hexadecimal digits.",
+            "type": "string",
+            "pattern": "^[0-9a-f]{40}$"
+        })
     }
 }
 

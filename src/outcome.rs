@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use bstr::{BStr, BString};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::config::Direction;
 use crate::interrupt::Interrupted;
 use crate::names::ProjectName;
 use crate::object::ObjectId;
 use crate::paths::{CodexPath, escaped};
+use crate::saved_plan::facts::PlanFacts;
 use crate::text::pluralize;
 use crate::url::RemoteUrl;
 
@@ -33,6 +34,7 @@ pub use crate::glob::InvalidGlob;
 pub use crate::plan::{
     Change, Counts, MovedDirectory, Op, OthersChange, ProjectPlan, UncommittedFiles, Withheld,
 };
+pub use crate::saved_plan::differences::PlanDifference;
 pub use crate::scan::{
     Clash, Collision, ScanError, SourceFile, UnreadableObject, UnusableRepository,
 };
@@ -51,6 +53,8 @@ pub struct SyncOutcome {
     pub recorded: Option<i64>,
     /// A digest of the tip and of all planned changes; `None` if nothing was planned.
     pub plan_id: Option<ObjectId>,
+    /// The facts that the plan depends on, if they were requested.
+    pub(crate) plan_facts: Option<Arc<PlanFacts>>,
     /// The codex, before and after the run.
     pub remote: RemoteState,
     /// The pull requests of the sync branches, in the order of the branches.
@@ -75,7 +79,7 @@ pub struct SyncOutcome {
 }
 
 /// The projects that a run has selected among those that it was asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Selection")]
 #[non_exhaustive]
 pub struct ProjectSelection {
@@ -173,7 +177,7 @@ pub struct Proposal {
 }
 
 /// The action of a run on a pull request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ProposalState {
@@ -381,6 +385,24 @@ pub enum ProjectOutcome {
     Failed(ProjectError),
     /// The run ended before this project was published or pulled.
     NotLanded,
+    /// Withheld or failed when the plan was saved that this outcome was read from.
+    Recorded(RecordedProblem),
+}
+
+/// The reason why a project was withheld or failed when its plan was saved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordedProblem {
+    /// `Withheld` or `Failed`.
+    pub status: Status,
+    /// A stable identifier of the kind of problem.
+    pub kind: String,
+    /// The description.
+    pub message: String,
+    /// Suggested fixes.
+    pub hints: Vec<String>,
+    /// The underlying errors, outermost first.
+    pub causes: Vec<String>,
 }
 
 /// The result of one project, in one word.
@@ -519,6 +541,7 @@ impl ProjectOutcome {
             Self::WouldSync => Status::WouldSync,
             Self::UpToDate => Status::UpToDate,
             Self::PullRequestClosed { .. } => Status::Withheld,
+            Self::Recorded(problem) => problem.status,
             Self::Withheld(_) | Self::WithheldByOthers | Self::Rejected(_) | Self::Undecided => {
                 Status::Withheld
             }
@@ -540,6 +563,7 @@ impl ProjectOutcome {
                 | Self::Undecided
                 | Self::Failed(_)
                 | Self::Incomplete(_)
+                | Self::Recorded(_)
         )
     }
 }
@@ -771,6 +795,20 @@ pub enum SyncError {
     /// The forge that hosts the codex cannot be used.
     #[error(transparent)]
     Forge(Box<ForgeError>),
+    /// The run is not the one that was planned.
+    #[error("the plan no longer applies: {}", pluralize(differences.len(), "difference"))]
+    PlanDiffers {
+        /// All differences.
+        differences: Vec<PlanDifference>,
+    },
+    /// The plan of the run does not have the expected id.
+    #[error("the plan is {}, not {expected}", id.map_or("empty".to_owned(), |id| id.to_string()))]
+    UnexpectedPlan {
+        /// The expected id.
+        expected: ObjectId,
+        /// The id of the run's plan; `None` if no project is selected.
+        id: Option<ObjectId>,
+    },
     /// A project failed or was withheld, and the run is atomic.
     #[error("nothing was pushed: some projects failed or were withheld, and `--atomic` is set")]
     Atomic,

@@ -421,7 +421,7 @@ impl<'p> Comparison<'p> {
 }
 
 /// Whether a source file could have been published as this entry of the codex.
-fn can_be_published(path: &[u8], entry: Entry) -> bool {
+pub(crate) fn can_be_published(path: &[u8], entry: Entry) -> bool {
     let mut segments = path.split(|byte| *byte == b'/');
     entry.mode != Mode::Directory && segments.all(|segment| check_segment(segment).is_ok())
 }

@@ -344,6 +344,20 @@ impl RemoteUrl {
         }
     }
 
+    /// The form to store in a file: without a user, query and fragment that can be or contain a
+    /// secret.
+    pub(crate) fn without_secrets(&self) -> String {
+        let UrlForm::Network { text, .. } = &self.0 else {
+            return self.to_string();
+        };
+        let text = match self.credentials() {
+            Some(_) => replace_user(text, None),
+            None => self.to_string(),
+        };
+        let end = text.find(['?', '#']).unwrap_or(text.len());
+        text[..end].to_owned()
+    }
+
     /// The form to publish (a commit's `Codex-Source`): without user, query and fragment, which can
     /// contain a secret. `None` for a path of this machine.
     pub fn public(&self) -> Option<String> {

@@ -1,17 +1,20 @@
 //! A finding: the report of a check about a place in a file.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bstr::BString;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::paths::escaped;
 
 /// A check of the contents or the paths of published files. The names are those of the keys below
 /// `sync.checks`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ContentCheck {
@@ -30,7 +33,9 @@ pub enum ContentCheck {
 }
 
 /// The effect of a finding on its project.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Severity {
@@ -47,7 +52,7 @@ pub struct Finding {
     /// The check.
     pub check: ContentCheck,
     /// A stable identifier of the kind of finding.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The effect on the project.
     pub severity: Severity,
     /// The path in the codex.

@@ -115,7 +115,7 @@ fn findings(
         let (line, column) = lines.position();
         Some(Finding {
             check: detection.check,
-            kind: detection.kind,
+            kind: detection.kind.into(),
             severity,
             path: file.path.to_owned(),
             source: file.source.to_owned(),

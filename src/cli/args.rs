@@ -1,17 +1,23 @@
 //! The definition of the command line. Flags that set a configuration key become values of the
 //! highest layer. Nothing here reads a file or makes a decision.
 
+mod given_options;
 mod output;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::names::{CodexPath, InvalidPath, InvalidProjectName, ProjectName};
+use crate::object::ObjectId;
 use crate::workspace::shards::Shard;
 
-pub(crate) use output::{DocumentArgs, Format, LogFormat, OutputArgs, When};
+pub(crate) use given_options::{GivenOption, OptionRole};
+pub(crate) use output::{
+    DocumentArgs, Format, LogFormat, OutputArgs, PlanFormat, PlanOutputArgs, When,
+};
 
 /// Publish the documentation of many projects into one git repository, the codex.
 #[derive(Debug, Parser)]
@@ -23,7 +29,7 @@ pub(crate) use output::{DocumentArgs, Format, LogFormat, OutputArgs, When};
 )]
 #[command(
     after_help = "Exit status: 0 done · 1 some projects failed or were withheld · 2 usage · 3 configuration · \
-    4 remote · 5 push rejected · 6 out of date (`--check`) · 70 internal error"
+    4 remote · 5 push rejected, or the plan no longer applies · 6 out of date (`--check`) · 70 internal error"
 )]
 #[command(after_long_help = "Examples:
   fractary-codex init                 create a configuration for this directory
@@ -38,7 +44,7 @@ Exit status:
     2  usage
     3  configuration
     4  remote: cannot be reached, found, read, or authenticated to
-    5  push rejected, or retries used up
+    5  push rejected, retries used up, or the plan no longer applies
     6  `--check`: out of date
    70  internal error, please report it
 128+n  ended by signal n, cleaned up")]
@@ -49,6 +55,23 @@ pub(crate) struct Cli {
     /// Options that every command accepts.
     #[command(flatten)]
     pub(crate) global: Global,
+}
+
+impl Cli {
+    /// Reads the arguments, the first of which is the name of the program.
+    pub(crate) fn read(
+        arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    ) -> Result<Self, clap::Error> {
+        let mut command = Self::command();
+        let mut matches = command.try_get_matches_from_mut(arguments)?;
+        let given = given_options::of_sync(&command, &matches);
+        let mut cli =
+            Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
+        if let Command::Sync(arguments) = &mut cli.command {
+            arguments.given = given;
+        }
+        Ok(cli)
+    }
 }
 
 /// Options that every command accepts.
@@ -100,6 +123,9 @@ pub(crate) enum Command {
     Sync(Box<SyncArgs>),
     /// Show what a sync would change, one line per project
     Status(StatusArgs),
+    /// Show a saved plan
+    #[command(subcommand)]
+    Plan(PlanCommand),
     /// Remove a project that the configuration no longer has from the codex
     Retire(RetireArgs),
     /// Move the directory of a renamed project in the codex
@@ -166,6 +192,20 @@ pub(crate) struct StatusArgs {
     /// Output options.
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+/// `plan`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlanCommand {
+    /// Print a plan that `sync --dry-run --plan-out FILE` saved, as `sync --dry-run` printed it
+    Show {
+        /// The saved plan; `-` for standard input
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Output options.
+        #[command(flatten)]
+        output: PlanOutputArgs,
+    },
 }
 
 /// `retire`.
@@ -310,6 +350,8 @@ pub(crate) enum SchemaOf {
     Events,
     /// The matrix of `projects --matrix`.
     Matrix,
+    /// The file of `sync --dry-run --plan-out FILE`.
+    Plan,
 }
 
 /// `doctor`.
@@ -350,12 +392,12 @@ pub(crate) struct Selection {
     /// Project name or glob (repeatable)
     #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) project: Vec<String>,
-    /// Only projects that have changed since REV (`auto`: since the base of the pull request or push)
+    /// Only projects that have changed since REV (`auto`: in this CI build)
     ///
     /// A project has changed if its files or its configuration have, in the commits since REV, the
     /// index or the working tree. The commits are those of `git diff REV...HEAD`. Each git repository
-    /// resolves REV for itself. Projects outside of git repositories are always selected. `auto` works
-    /// in builds of GitHub, GitLab, Buildkite and Jenkins.
+    /// resolves REV for itself. Projects outside of git repositories are always selected. `auto` is
+    /// the base of the pull request or push, in builds of GitHub, GitLab, Buildkite and Jenkins.
     #[arg(long, value_name = "REV", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) changed_since: Option<String>,
     /// Only the projects of shard K of N, to sync with N machines
@@ -407,6 +449,7 @@ pub(crate) struct ProjectsArgs {
   fractary-codex sync                      the project that contains this directory
   fractary-codex sync -p 'billing-*'       every project whose name matches
   fractary-codex sync --all --dry-run -v   list every file that would change
+  fractary-codex sync --all --dry-run --plan-out plan.json && fractary-codex sync --plan plan.json
   fractary-codex sync --all --from-codex   pull shared documents into the local cache
   fractary-codex sync --all --json | jq -r '.projects[] | select(.error) | .name'
   fractary-codex sync -p old --max-delete 200")]
@@ -423,6 +466,25 @@ pub(crate) struct SyncArgs {
     /// With `--dry-run`: do not contact the remote; compare with the last recorded state
     #[arg(long, requires = "dry_run", hide_short_help = true)]
     pub(crate) offline: bool,
+    /// With `--dry-run`: save the plan to FILE (`-` for standard output)
+    ///
+    /// The file has no contents and no secrets. `plan show FILE` prints it, and `sync --plan FILE`
+    /// carries it out.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["offline", "plan"])]
+    pub(crate) plan_out: Option<PathBuf>,
+    /// Carry out exactly the saved plan in FILE, or exit with 5
+    ///
+    /// `-` stands for standard input. The projects and the options are those of the plan. If the sources, the files of the
+    /// projects in the codex or the configuration differ from the plan, nothing is pushed, and the
+    /// differences are listed. Other files of the codex may differ.
+    #[arg(long, value_name = "FILE", conflicts_with = "offline")]
+    pub(crate) plan: Option<PathBuf>,
+    /// Exit with 5 if the plan of this run does not have this id
+    ///
+    /// A dry run and `status` have the id in their JSON document (`plan_id`).
+    #[arg(long, value_name = "PLAN_ID", value_parser = parse_plan_id)]
+    #[arg(conflicts_with_all = ["offline", "plan"], hide_short_help = true)]
+    pub(crate) expect: Option<ObjectId>,
     /// Read every file again, even if it appears unchanged
     #[arg(long, hide_short_help = true)]
     pub(crate) rescan: bool,
@@ -538,4 +600,11 @@ pub(crate) struct SyncArgs {
     /// Output options.
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+    /// The options that are given on the command line.
+    #[arg(skip)]
+    pub(crate) given: Vec<GivenOption>,
+}
+
+fn parse_plan_id(text: &str) -> Result<ObjectId, &'static str> {
+    ObjectId::from_hex(text).ok_or("a plan id has 40 hexadecimal digits")
 }

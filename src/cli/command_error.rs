@@ -28,7 +28,7 @@ impl CommandError {
     ) -> Self {
         Self {
             report: ErrorReport {
-                kind,
+                kind: kind.into(),
                 message: message.into(),
                 hints,
                 causes: Vec::new(),

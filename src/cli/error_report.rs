@@ -46,7 +46,7 @@ pub(super) fn of_configuration(problems: &Problems) -> ErrorReport {
         .collect();
     if let [(message, hint)] = problems.as_slice() {
         return ErrorReport {
-            kind: "configuration",
+            kind: "configuration".into(),
             message: message.clone(),
             hints: hint.iter().cloned().collect(),
             causes: Vec::new(),
@@ -58,7 +58,7 @@ pub(super) fn of_configuration(problems: &Problems) -> ErrorReport {
         None => message.clone(),
     });
     ErrorReport {
-        kind: "configuration",
+        kind: "configuration".into(),
         message: pluralize(problems.len(), "configuration error"),
         hints: Vec::new(),
         causes: causes.collect(),
@@ -81,7 +81,7 @@ pub(super) fn of_selection(error: &SelectError) -> ErrorReport {
         ],
     };
     ErrorReport {
-        kind: "usage",
+        kind: "usage".into(),
         message: error.to_string(),
         hints,
         causes: Vec::new(),
@@ -102,7 +102,7 @@ pub(super) fn of_changed_since(error: &ChangedSinceError) -> ErrorReport {
         }
     };
     ErrorReport {
-        kind: "usage",
+        kind: "usage".into(),
         message: error.to_string(),
         hints: vec![hint],
         causes: Vec::new(),
@@ -134,7 +134,7 @@ pub(super) fn of_former_directory(error: &FormerDirectoryError) -> ErrorReport {
         FormerDirectoryError::Ambiguous { .. } => "select one of them with `--directory DIR`",
     };
     ErrorReport {
-        kind: "usage",
+        kind: "usage".into(),
         message: error.to_string(),
         hints: vec![hint.to_owned()],
         causes: Vec::new(),
@@ -152,7 +152,11 @@ pub(crate) fn of_run(outcome: &SyncOutcome) -> Option<ErrorReport> {
 
     let is_ambiguous = matches!(
         error,
-        SyncError::Interrupted(_) | SyncError::Store(_) | SyncError::Signing(_)
+        SyncError::Interrupted(_)
+            | SyncError::Store(_)
+            | SyncError::Signing(_)
+            | SyncError::PlanDiffers { .. }
+            | SyncError::UnexpectedPlan { .. }
     );
     let publishes = outcome.direction != Direction::FromCodex && !outcome.dry_run;
     if is_ambiguous && publishes && outcome.pushed == Pushed::No {
@@ -164,7 +168,7 @@ pub(crate) fn of_run(outcome: &SyncOutcome) -> Option<ErrorReport> {
 /// Reports an error that ends a run or one of its steps.
 pub(super) fn of_error(error: &SyncError) -> ErrorReport {
     ErrorReport {
-        kind: kind(error),
+        kind: kind(error).into(),
         message: error.to_string(),
         hints: hints(error),
         causes: causes(error),
@@ -197,6 +201,8 @@ fn kind(error: &SyncError) -> &'static str {
         SyncError::NotMovable { .. } => "not-movable",
         SyncError::Forge(forge) => forge_kind(forge),
         SyncError::NotProposed { .. } => "not-proposed",
+        SyncError::PlanDiffers { .. } => "plan-differs",
+        SyncError::UnexpectedPlan { .. } => "unexpected-plan",
         SyncError::Atomic => "atomic",
         SyncError::Interrupted(_) => "interrupted",
     }
@@ -309,6 +315,15 @@ fn hints(error: &SyncError) -> Vec<String> {
             let again = "run again: the next run opens the pull request, even if nothing has changed";
             [again.to_owned()].into_iter().chain(forge_hints(source)).collect()
         }
+        SyncError::PlanDiffers { .. } => vec![
+            "look at the changes with `fractary-codex sync --dry-run`, and save a new plan with `--plan-out FILE`"
+                .to_owned(),
+        ],
+        SyncError::UnexpectedPlan { .. } => vec![
+            "look at the present plan with `fractary-codex sync --dry-run`".to_owned(),
+            "the id differs even if only other paths of the codex have changed; a plan that is saved with `--plan-out FILE` still applies then (`--plan FILE`)"
+                .to_owned(),
+        ],
         SyncError::Atomic => vec![
             "fix the failed or withheld projects, or drop `--atomic` to publish the others"
                 .to_owned(),
@@ -337,6 +352,12 @@ fn causes(error: &SyncError) -> Vec<String> {
             [explanation].into_iter().chain(marked(words)).collect()
         }
         SyncError::Signing(signing) => [signing.detail().to_vec(), sources(signing)].concat(),
+        SyncError::PlanDiffers { differences } => {
+            let listed = differences.iter().take(MAX_LISTED).map(ToString::to_string);
+            let omitted = differences.len().saturating_sub(MAX_LISTED);
+            let rest = (omitted > 0).then(|| format!("and {omitted} more"));
+            listed.chain(rest).collect()
+        }
         SyncError::Forge(forge) => forge_details(forge),
         SyncError::NotProposed { source, .. } => {
             [vec![source.to_string()], forge_details(source)].concat()
@@ -454,8 +475,8 @@ fn missing_branch_hints(
 
 /// Reports why a project failed or was withheld. `None` if it is as it should be.
 pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
-    let report = |kind, message: String, hint: Option<String>, causes| ErrorReport {
-        kind,
+    let report = |kind: &'static str, message: String, hint: Option<String>, causes| ErrorReport {
+        kind: kind.into(),
         message,
         hints: hint.into_iter().collect(),
         causes,
@@ -483,6 +504,12 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
             report("withheld", reason.to_string(), Some(hint), Vec::new())
         }
         ProjectOutcome::Rejected(rejection) => of_rejected_project(rejection),
+        ProjectOutcome::Recorded(problem) => ErrorReport {
+            kind: problem.kind.clone().into(),
+            message: problem.message.clone(),
+            hints: problem.hints.clone(),
+            causes: problem.causes.clone(),
+        },
         ProjectOutcome::Undecided => {
             let message =
                 "not pushed: the server rejects some projects, and the search for them has ended";
@@ -544,7 +571,7 @@ fn of_rejected_project(rejection: &Rejection) -> ErrorReport {
         vec![format!("{correct}; the next sync pushes the project again")]
     };
     ErrorReport {
-        kind: rejection_kind(rejection),
+        kind: rejection_kind(rejection).into(),
         message: format!("rejected by the server: {}", rejection.reason),
         hints,
         causes: marked(&rejection.words).collect(),
@@ -563,7 +590,7 @@ fn of_failed_project(name: &ProjectName, error: &ProjectError) -> ErrorReport {
         _ => sources(error),
     };
     ErrorReport {
-        kind,
+        kind: kind.into(),
         message: error.to_string(),
         hints: hint.into_iter().collect(),
         causes,
@@ -679,7 +706,7 @@ fn hint_for_repository(reason: &UnusableRepository) -> Option<String> {
 pub(super) fn of_cache(error: &CacheError) -> ErrorReport {
     let (kind, hint) = cache_kind_and_hint(error);
     ErrorReport {
-        kind,
+        kind: kind.into(),
         message: error.to_string(),
         hints: hint.into_iter().collect(),
         causes: sources(error),

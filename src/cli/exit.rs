@@ -62,7 +62,9 @@ pub(crate) fn of_error(error: &SyncError) -> u8 {
         | SyncError::RetriesExhausted { .. }
         | SyncError::BranchGone { .. }
         | SyncError::LandedThenRemoved { .. }
-        | SyncError::NotInBranch { .. } => PUSH,
+        | SyncError::NotInBranch { .. }
+        | SyncError::PlanDiffers { .. }
+        | SyncError::UnexpectedPlan { .. } => PUSH,
         SyncError::Atomic
         | SyncError::NothingPublished { .. }
         | SyncError::TargetExists { .. }

@@ -15,8 +15,6 @@ use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use crate::environment::Environment;
 use crate::event::Event;
 use args::{Cli, Command, ConfigCommand};
@@ -35,7 +33,7 @@ pub fn run() -> ExitCode {
 
     let environment: Environment = std::env::vars_os().collect();
 
-    let mut cli = match Cli::try_parse_from(&arguments) {
+    let mut cli = match Cli::read(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             return ExitCode::from(usage::handle_clap_error(&error, &arguments, &environment));
@@ -75,6 +73,7 @@ fn dispatch(command: Command, context: &Context) -> u8 {
     match command {
         Command::Sync(arguments) => commands::sync::run(&arguments, context),
         Command::Status(arguments) => commands::status::run(&arguments, context),
+        Command::Plan(command) => commands::plan::run(&command, context),
         Command::Retire(arguments) => commands::retire::retire(&arguments, context),
         Command::Rename(arguments) => commands::retire::rename(&arguments, context),
         Command::Completions { shell } => {

@@ -18,7 +18,7 @@ use crate::environment::Environment;
 use crate::report::style::Style;
 
 /// Flags of `sync` that are reserved for later versions.
-const RESERVED: [&str; 4] = ["--plan", "--plan-out", "--expect", "--watch"];
+const RESERVED: [&str; 1] = ["--watch"];
 
 /// Writes the help, the version or the usage error, in the requested format, and returns the exit
 /// status.

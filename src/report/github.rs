@@ -5,10 +5,10 @@ use std::fmt::Write;
 
 use bstr::ByteSlice;
 
+use super::markdown::{PROJECT_TABLE, code, project_rows};
 use super::sync_branches::{self, branches};
 use super::{ErrorReport, human};
 use crate::checks::{Finding, Severity};
-use crate::config::Direction;
 use crate::object::ObjectId;
 use crate::outcome::{ProjectReport, Pushed, Status, SyncOutcome};
 use crate::paths::escaped;
@@ -27,35 +27,9 @@ pub(crate) fn summary(
     if let Some(selection) = &outcome.selection {
         let _ = writeln!(text, "{}\n", code(&selection.to_string()));
     }
-    text.push_str("| project | added | modified | deleted | unchanged | result |\n");
-    text.push_str("| :-- | --: | --: | --: | --: | :-- |\n");
-
-    for project in &outcome.projects {
-        let [added, modified, deleted, unchanged] = match project.counts() {
-            Some(counts) => counts.map(|count| count.to_string()),
-            None => ["-"; 4].map(str::to_owned),
-        };
-        let status = match project.outcome.status() {
-            Status::Synced => "synced",
-            Status::Proposed => "proposed",
-            Status::WouldSync => "would sync",
-            Status::UpToDate => "up to date",
-            Status::Withheld => "withheld",
-            Status::Failed => "**failed**",
-        };
-        let reason = errors(project)
-            .map(|error| format!(": {}", code_in_cell(&error.message)))
-            .unwrap_or_default();
-        let direction = if project.direction == Direction::FromCodex {
-            " (from the codex)"
-        } else {
-            ""
-        };
-        let _ = writeln!(
-            text,
-            "| {}{direction} | {added} | {modified} | {deleted} | {unchanged} | {status}{reason} |",
-            project.name
-        );
+    text.push_str(PROJECT_TABLE);
+    for row in project_rows(outcome, errors) {
+        text.push_str(&row);
     }
 
     write_findings(&mut text, outcome);
@@ -78,11 +52,6 @@ pub(crate) fn summary(
         let _ = writeln!(text, "- {}", line.replace('`', "'"));
     }
     text
-}
-
-/// A text as a code span.
-fn code(text: &str) -> String {
-    format!("`{}`", text.replace('`', "'"))
 }
 
 /// The outputs of a step, each a name and its value. A run without a pull request has no
@@ -160,12 +129,6 @@ fn write_findings(text: &mut String, outcome: &SyncOutcome) {
     if omitted > 0 {
         let _ = writeln!(text, "- … and {}", pluralize(omitted, "other finding"));
     }
-}
-
-/// Formats text as code in a cell of a table, so that nothing in it is Markdown.
-fn code_in_cell(text: &str) -> String {
-    let text = text.replace('`', "'").replace('|', "\\|");
-    format!("`{text}`")
 }
 
 /// Makes workflow commands in `output` ineffective, so that file names, contents and messages of
@@ -266,7 +229,7 @@ mod tests {
     fn place_of_a_finding_cannot_end_its_property() {
         let finding = Finding {
             check: ContentCheck::ConflictMarkers,
-            kind: "merge-conflict",
+            kind: "merge-conflict".into(),
             severity: Severity::Warn,
             path: "x".into(),
             source: "x".into(),

@@ -221,7 +221,10 @@ fn result(outcome: &ProjectOutcome, style: Style) -> String {
         | ProjectOutcome::WithheldByOthers
         | ProjectOutcome::Rejected(_)
         | ProjectOutcome::Undecided => style.warn("withheld"),
-        ProjectOutcome::Failed(_) => style.bad("failed"),
+        ProjectOutcome::Recorded(problem) if problem.status == Status::Withheld => {
+            style.warn("withheld")
+        }
+        ProjectOutcome::Failed(_) | ProjectOutcome::Recorded(_) => style.bad("failed"),
         ProjectOutcome::NotLanded => style.bad("not pushed"),
     }
 }

@@ -1,16 +1,18 @@
 //! The JSON document of `sync`, `status`, `retire` and `rename`. Its schema is `schemas/sync.schema.json`. Fields may
 //! be added, but are never renamed or reordered.
 
+use std::borrow::Cow;
+
 use bstr::ByteSlice;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ErrorReport;
 use crate::checks::{ContentCheck, Finding, Severity};
 use crate::config::Direction;
 use crate::outcome::{
-    self, Orphan, OthersChange, ProjectOutcome, ProjectReport, ProjectSelection, Proposal,
-    ProposalState, Pushed, Status, SyncBranch, SyncOutcome, Totals,
+    self, Orphan, OthersChange, PlanDifference, ProjectOutcome, ProjectReport, ProjectSelection,
+    Proposal, ProposalState, Pushed, Status, SyncBranch, SyncError, SyncOutcome, Totals,
 };
 use crate::paths::escaped;
 use crate::plan::{Change, ProjectPlan};
@@ -54,6 +56,10 @@ pub(crate) struct SyncDocument {
     pub warnings: Vec<WarningDocument>,
     /// The error that ended the run.
     pub error: Option<ErrorReport>,
+    /// For `--plan`: the differences between the plan and the present state.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub differences: Vec<DifferenceDocument>,
     /// The exit status.
     pub exit_code: u8,
     /// The duration of the run in milliseconds.
@@ -80,7 +86,7 @@ pub(crate) struct RemoteDocument {
 }
 
 /// A sync branch, before and after the run.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "SyncBranch")]
 pub(crate) struct SyncBranchDocument {
     /// The name of the branch.
@@ -103,7 +109,7 @@ pub(crate) struct SyncBranchDocument {
 }
 
 /// The pull request of a sync branch.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "PullRequest")]
 pub(crate) struct PullRequestDocument {
     /// The address of its page; `null` if the forge did not confirm it.
@@ -260,7 +266,7 @@ pub(crate) struct MovedDocument {
 }
 
 /// A file of the codex whose present version is not from a sync of the project.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "OthersChange")]
 pub(crate) struct OthersChangeDocument {
     /// The path in the codex. Unprintable characters are escaped.
@@ -287,13 +293,13 @@ pub(crate) struct FileChange {
 }
 
 /// The report of a check about a place in a file.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Finding")]
 pub(crate) struct FindingDocument {
     /// The check, as the name of its key below `sync.checks`.
     pub check: ContentCheck,
     /// A stable identifier of the kind of finding.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The effect on the project.
     pub severity: Severity,
     /// The path in the codex.
@@ -313,13 +319,27 @@ pub(crate) struct FindingDocument {
 }
 
 /// A problem that did not stop the run.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Warning")]
 pub(crate) struct WarningDocument {
     /// The affected project, if it is a single one.
     pub project: Option<String>,
     /// The warning text.
     pub message: String,
+}
+
+/// A difference between a saved plan and the present state.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Difference")]
+pub(crate) struct DifferenceDocument {
+    /// The project; `null` if the difference is about the run as a whole.
+    pub project: Option<String>,
+    /// What differs: a path of the codex in backticks, or a setting.
+    pub subject: String,
+    /// Its value in the plan.
+    pub planned: String,
+    /// Its present value.
+    pub now: String,
 }
 
 /// Builds the document of `outcome`. `error` is the error of the run; `errors` returns the error of
@@ -370,6 +390,7 @@ pub(crate) fn document(
         attempts: outcome.attempts,
         warnings,
         error,
+        differences: differences(outcome),
         exit_code,
         duration_ms: outcome.duration.as_millis() as u64,
         ..failed(None, 0)
@@ -394,9 +415,24 @@ pub(crate) fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument 
         attempts: 0,
         warnings: Vec::new(),
         error,
+        differences: Vec::new(),
         exit_code,
         duration_ms: 0,
     }
+}
+
+/// Builds the part of the document for the differences from a saved plan.
+fn differences(outcome: &SyncOutcome) -> Vec<DifferenceDocument> {
+    let Some(SyncError::PlanDiffers { differences }) = &outcome.failure else {
+        return Vec::new();
+    };
+    let document = |difference: &PlanDifference| DifferenceDocument {
+        project: difference.project.clone(),
+        subject: difference.subject.clone(),
+        planned: difference.planned.clone(),
+        now: difference.now.clone(),
+    };
+    differences.iter().map(document).collect()
 }
 
 /// Builds the part of the document for a directory that a project has left.
@@ -515,7 +551,7 @@ fn change(report: &ProjectReport, change: &Change) -> FileChange {
 fn finding(finding: &Finding) -> FindingDocument {
     FindingDocument {
         check: finding.check,
-        kind: finding.kind,
+        kind: finding.kind.clone(),
         severity: finding.severity,
         path: escaped(&finding.path).to_string(),
         source: escaped(&finding.source).to_string(),

@@ -4,29 +4,32 @@
 pub(crate) mod github;
 pub(crate) mod human;
 pub(crate) mod json;
+mod markdown;
 pub(crate) mod matrix;
 pub(crate) mod ndjson;
 pub(crate) mod page;
+pub(crate) mod plan_comment;
 pub(crate) mod progress;
 pub(crate) mod style;
 mod sync_branches;
 pub(crate) mod table;
 
+use std::borrow::Cow;
+
 use crate::text::pluralize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// An error, as every output format shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub(crate) struct ErrorReport {
     /// A stable identifier of the kind of error.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// The message, including the names of the things involved.
     pub message: String,
     /// Suggested fixes.
     pub hints: Vec<String>,
     /// The underlying errors, outermost first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
 }
 

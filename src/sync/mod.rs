@@ -10,6 +10,7 @@ pub(crate) mod changed_since;
 mod ci_system;
 mod connection;
 pub mod doctor;
+pub(crate) mod expectation;
 mod former_directory;
 pub mod history;
 pub mod orphans;
@@ -32,6 +33,8 @@ use crate::codex::temp_clone;
 use crate::config::Direction;
 use crate::outcome::{ProjectOutcome, Pushed, RemoteState, SyncError, SyncOutcome};
 use crate::workspace::Project;
+
+use expectation::Expectation;
 
 pub use crate::checks::CheckScope;
 pub use crate::plan::DeletePolicy;
@@ -73,6 +76,11 @@ fn sync_both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
     };
 
     let mut outcome = empty_outcome(request, direction);
+    if let (Expectation::Id(expected), true) = (&request.expectation, published.is_empty()) {
+        let expected = *expected;
+        outcome.failure = Some(SyncError::UnexpectedPlan { expected, id: None });
+        return outcome;
+    }
     let mut caches = BTreeMap::new();
     if !published.is_empty() {
         let request = SyncRequest {
@@ -139,6 +147,7 @@ fn empty_outcome(request: &SyncRequest<'_>, direction: Direction) -> SyncOutcome
         dry_run: request.dry_run,
         recorded: None,
         plan_id: None,
+        plan_facts: None,
         remote: RemoteState {
             url: remote.url.clone(),
             branch: remote.branch.clone(),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::connection::{Connection, ConnectionSlot};
+use super::expectation::Expectation;
 use super::sources::Sources;
 use crate::checks::{CheckScope, ContentCheck};
 use crate::codex::remote::{self, NotesLocation, Purpose};
@@ -60,6 +61,8 @@ pub struct SyncRequest<'w> {
     pub(crate) connection: ConnectionSlot,
     /// The changes that the run makes.
     pub(crate) task: Task,
+    /// The plan that the run is to carry out.
+    pub(crate) expectation: Expectation,
 }
 
 /// The changes that a run makes.
@@ -114,6 +117,7 @@ impl<'w> SyncRequest<'w> {
             reporter: Arc::new(Silent),
             connection: ConnectionSlot::default(),
             task: Task::Sync,
+            expectation: Expectation::Nothing,
         }
     }
 

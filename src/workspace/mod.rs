@@ -9,6 +9,7 @@ pub(crate) mod project;
 mod resolve;
 mod select;
 mod settings;
+mod settings_digests;
 pub(crate) mod shards;
 pub(crate) mod template;
 

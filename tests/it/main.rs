@@ -47,6 +47,7 @@ mod remotes;
 mod resolved;
 mod retire;
 mod reviewed_branches;
+mod saved_plans;
 mod secrets;
 mod shards;
 mod signals;

@@ -94,3 +94,37 @@ impl DocumentArgs {
         }
     }
 }
+
+/// `--format` of a command that shows a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PlanFormat {
+    /// Text and a table for people.
+    Human,
+    /// The JSON document of the dry run.
+    Json,
+    /// Markdown for a comment on a pull request.
+    Markdown,
+}
+
+/// Output options of a command that shows a plan.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct PlanOutputArgs {
+    /// Same as `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Output format
+    #[arg(long, value_name = "FORMAT", default_value = "human")]
+    format: PlanFormat,
+}
+
+impl PlanOutputArgs {
+    /// The requested format.
+    pub(crate) fn chosen(&self) -> PlanFormat {
+        if self.json {
+            PlanFormat::Json
+        } else {
+            self.format
+        }
+    }
+}

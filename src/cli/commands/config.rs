@@ -17,6 +17,7 @@ use crate::report::json::SyncDocument;
 use crate::report::matrix::MatrixDocument;
 use crate::report::ndjson::Line;
 use crate::report::style::Style;
+use crate::saved_plan::document::SavedPlan;
 use crate::text::pluralize;
 
 /// Runs the command and returns the exit status.
@@ -78,6 +79,7 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
             SchemaOf::Config => config::schema(),
             SchemaOf::Events => schemars::schema_for!(Line).to_value(),
             SchemaOf::Matrix => schemars::schema_for!(MatrixDocument).to_value(),
+            SchemaOf::Plan => schemars::schema_for!(SavedPlan).to_value(),
             SchemaOf::Sync => schemars::schema_for!(SyncDocument).to_value(),
         })),
         ConfigCommand::Path => {

@@ -43,7 +43,7 @@ impl CheckLine {
             subject,
             verdict,
             report: ErrorReport {
-                kind,
+                kind: kind.into(),
                 message,
                 hints: Vec::new(),
                 causes: Vec::new(),

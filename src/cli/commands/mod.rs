@@ -1,18 +1,20 @@
 //! The commands, one file each. A command resolves its arguments, calls the library, and writes the
 //! result.
 
+mod artifact;
 pub(crate) mod cache;
 pub(crate) mod completions_and_man;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod init;
-mod page_target;
+pub(crate) mod plan;
 mod project_selection;
 pub(crate) mod projects;
 pub(crate) mod retire;
 mod run_output;
 pub(crate) mod status;
 pub(crate) mod sync;
+mod sync_plan;
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::artifact::{Artifact, WrittenArtifact, WrittenText};
 use super::document_text;
-use super::page_target::PageTarget;
 use crate::cli::args::Format;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
@@ -20,7 +20,7 @@ use crate::report::human::View;
 use crate::report::json::SyncDocument;
 use crate::report::ndjson::Lines;
 use crate::report::progress::Progress;
-use crate::report::{ErrorReport, github, human, json, page};
+use crate::report::{ErrorReport, github, human, json};
 
 /// The number of findings of a project that are shown without `-v`.
 const MAX_FINDINGS: usize = 20;
@@ -83,16 +83,16 @@ impl RunOutput {
         self.format.is_for_people() && !context.terminal.verbose
     }
 
-    /// Writes the result of the run, also as a page if there is a target for it, and returns the
-    /// exit status.
+    /// Writes the result of the run, and its document besides the result if there is one, and
+    /// returns the exit status.
     pub(super) fn finish(
         self,
         result: Result<SyncOutcome, CommandError>,
-        target: Option<&PageTarget>,
+        artifact: Option<&Artifact>,
         context: &Context,
     ) -> u8 {
         match result {
-            Ok(outcome) => self.outcome(&outcome, target, context),
+            Ok(outcome) => self.outcome(&outcome, artifact, context),
             Err(error) => {
                 let exit = error.exit;
                 self.error(None, &error.report, context);
@@ -105,7 +105,7 @@ impl RunOutput {
         }
     }
 
-    fn outcome(self, outcome: &SyncOutcome, target: Option<&PageTarget>, context: &Context) -> u8 {
+    fn outcome(self, outcome: &SyncOutcome, artifact: Option<&Artifact>, context: &Context) -> u8 {
         let mut status = exit::of_run(outcome, &context.interrupt);
         let is_out_of_date = outcome
             .projects
@@ -121,29 +121,18 @@ impl RunOutput {
             status = exit::OUT_OF_DATE;
         }
 
-        if self.limits_warnings(context) {
-            for event in WarningLimit::omitted(&outcome.warnings) {
-                context.terminal.event(&event);
-            }
-        }
-
+        self.report_omitted_warnings(outcome, context);
         let mut error = error_report::of_run(outcome);
-        // A run that ended early has no new information, so the page of the last run is kept.
-        let page = target.filter(|_| error.is_none()).map(|target| {
-            let now = context.environment.time(context.now());
-            let all = context.terminal.verbose;
-            let page = page::page(outcome, error_report::of_project, now, all);
-            (target.write(&page), page)
-        });
-        if let Some((Err(page_error), _)) = &page {
-            status = exit::first([page_error.exit, status]);
-            error = Some(page_error.report.clone());
+        let written = artifact.and_then(|artifact| artifact.write(outcome, context));
+        if let Some(write_error) = written.as_ref().and_then(|written| written.error.as_ref()) {
+            status = exit::first([write_error.exit, status]);
+            error = Some(write_error.report.clone());
         }
 
         write_step_summary(outcome, context);
         write_step_output(Some(outcome), status, context);
         if self.format.is_for_people() {
-            self.text(outcome, target, page.as_ref(), context);
+            self.text(outcome, artifact, written.as_ref(), context);
         }
         self.findings(outcome, context);
         self.errors(outcome, error.as_ref(), context);
@@ -197,13 +186,12 @@ impl RunOutput {
         }
     }
 
-    /// Writes the result for people. `page` is the rendered page, with the result of writing it to
-    /// a file.
+    /// Writes the result for people. `written` is the document of the run, if it has one.
     fn text(
         self,
         outcome: &SyncOutcome,
-        target: Option<&PageTarget>,
-        page: Option<&(Result<(), CommandError>, String)>,
+        artifact: Option<&Artifact>,
+        written: Option<&WrittenArtifact>,
         context: &Context,
     ) {
         let terminal = &context.terminal;
@@ -214,15 +202,44 @@ impl RunOutput {
             all: terminal.verbose,
         };
 
-        match (target, page) {
-            (Some(PageTarget::Stdout), Some((_, page))) => terminal.result(page),
-            // The reader expects a page, so there is no table instead of it.
-            (Some(PageTarget::Stdout), None) => {}
-            (Some(PageTarget::File { name, .. }), Some((Ok(()), _))) => {
-                let text = human::sync(outcome, view);
-                terminal.result(&format!("{text}wrote the report to {name}\n"));
+        match written.map(|written| &written.text) {
+            Some(WrittenText::Instead(document)) => terminal.result(document),
+            Some(WrittenText::After(line)) => {
+                terminal.result(&format!("{}{line}", human::sync(outcome, view)));
             }
-            _ => terminal.result(&human::sync(outcome, view)),
+            // The reader expects the document, so there is no table instead of it.
+            None if artifact.is_some_and(Artifact::is_on_stdout) => {}
+            None => terminal.result(&human::sync(outcome, view)),
+        }
+    }
+
+    /// Shows the outcome of an earlier run. There is nothing to report to a pipeline.
+    pub(super) fn show(self, outcome: &SyncOutcome, context: &Context) {
+        let reporter = self.reporter(context);
+        for warning in &outcome.warnings {
+            reporter.event(&Event::Warning {
+                project: warning.project.as_ref().map(ToString::to_string),
+                message: warning.message.clone(),
+            });
+        }
+        self.report_omitted_warnings(outcome, context);
+        if self.format.is_for_people() {
+            self.text(outcome, None, None, context);
+        }
+        self.findings(outcome, context);
+        self.errors(outcome, None, context);
+        if !self.format.is_for_people() {
+            let document = json::document(outcome, None, error_report::of_project, exit::DONE);
+            self.document(document, context);
+        }
+    }
+
+    /// Reports the numbers of the warnings that were not shown.
+    fn report_omitted_warnings(self, outcome: &SyncOutcome, context: &Context) {
+        if self.limits_warnings(context) {
+            for event in WarningLimit::omitted(&outcome.warnings) {
+                context.terminal.event(&event);
+            }
         }
     }
 

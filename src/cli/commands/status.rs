@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::page_target::PageTarget;
+use super::artifact::{Artifact, ArtifactContents};
 use super::project_selection::{narrow, select_or_all};
 use super::run_output::RunOutput;
 use crate::checks::CheckScope;
@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &StatusArgs, context: &Context) -> u8 {
     let target = arguments
         .html
         .as_ref()
-        .map(|file| PageTarget::new(file, format, context))
+        .map(|file| Artifact::new(ArtifactContents::Page, file, format, context))
         .transpose();
 
     match target {

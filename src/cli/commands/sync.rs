@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::project_selection::{narrow, select_named};
 use super::run_output::RunOutput;
+use super::{plan, sync_plan};
 use crate::checks::CheckScope;
 use crate::cli::args::SyncArgs;
 use crate::cli::command_error::CommandError;
@@ -12,6 +13,7 @@ use crate::config::{Direction, FlagValue};
 use crate::outcome::SyncOutcome;
 use crate::paths::escaped;
 use crate::plan::DeletePolicy;
+use crate::saved_plan::document::SavedPlan;
 use crate::sync::sources::Sources;
 use crate::sync::{self, SyncRequest};
 use crate::workspace::{Project, Workspace};
@@ -25,49 +27,55 @@ pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
         changes,
         check: false,
     };
-    output.finish(sync(arguments, output, context), None, context)
+    match sync_plan::artifact(arguments, context) {
+        Ok(artifact) => {
+            let result = sync(arguments, output, context);
+            output.finish(result, artifact.as_ref(), context)
+        }
+        Err(error) => output.finish(Err(error), None, context),
+    }
 }
 
-/// Loads the configuration with the options of the command line, and runs the sync. If `--include`
-/// or `--exclude` is given, the direction must be known first, because it decides which key they
-/// set.
+/// Runs the sync with the options of the command line, or with those of the saved plan that it names.
 fn sync(
     arguments: &SyncArgs,
+    output: RunOutput,
+    context: &Context,
+) -> Result<SyncOutcome, CommandError> {
+    let Some(file) = &arguments.plan else {
+        return sync_with(arguments, None, output, context);
+    };
+    let saved = plan::read(file, context)?;
+    let arguments = sync_plan::arguments(&saved, arguments)?;
+    sync_with(&arguments, Some(&saved), output, context)
+}
+
+fn sync_with(
+    arguments: &SyncArgs,
+    saved: Option<&SavedPlan>,
     output: RunOutput,
     context: &Context,
 ) -> Result<SyncOutcome, CommandError> {
     check_texts(arguments)?;
     check_source(arguments)?;
     let deletes = delete_policy(arguments)?;
-    let load = |flags| context.load(arguments.env.as_deref(), flags);
-
-    let mut flags = flags(arguments);
-    if !arguments.include.is_empty() || !arguments.exclude.is_empty() {
-        let only_pulls = only_pulls(arguments, || {
-            let (_, workspace) = load(flags.clone())?;
-            let projects = selected(arguments, &workspace, context)?;
-            Ok(projects
-                .iter()
-                .all(|project| project.direction == Direction::FromCodex))
-        })?;
-        flags.extend(patterns(arguments, only_pulls));
+    let flags = flags_with_patterns(arguments, context)?;
+    let (configuration, mut workspace) = context.load(arguments.env.as_deref(), flags)?;
+    if saved.is_some() {
+        sync_plan::push_all_or_nothing(&mut workspace);
     }
-
-    let (configuration, mut workspace) = load(flags)?;
     if let Some(shard) = &arguments.selection.shard {
         workspace.separate_shard(shard);
     }
-    let projects = selected(arguments, &workspace, context)?;
     let sources = Arc::new(Sources::at(arguments.source_rev.clone()));
-    let selected = narrow(&arguments.selection, projects, &configuration, &sources)?;
-    let pulls = selected
-        .projects
-        .iter()
-        .any(|project| project.direction != Direction::ToCodex);
-    if arguments.no_cache && pulls {
-        let message = "`--no-cache` cannot be combined with pulling, which writes the cache";
-        return Err(CommandError::usage(message).hint("add `--to-codex`"));
-    }
+    let selected = match saved {
+        Some(saved) => sync_plan::projects(saved, &workspace)?,
+        None => {
+            let projects = selected(arguments, &workspace, context)?;
+            narrow(&arguments.selection, projects, &configuration, &sources)?
+        }
+    };
+    check_pulls(arguments, &selected.projects)?;
 
     let reporter = output.reporter(context);
     let warnings = output.warnings(&configuration, selected.warnings, reporter.as_ref());
@@ -84,11 +92,53 @@ fn sync(
         force: arguments.force,
         work_id: arguments.work_id.clone(),
         sources,
+        expectation: sync_plan::expectation(arguments, saved),
         ..context.sync_request(&configuration, &workspace, selected.projects, reporter)
     });
     outcome.warnings.splice(0..0, warnings);
     outcome.selection = selected.summary;
     Ok(outcome)
+}
+
+/// The options that set a configuration key. If `--include` or `--exclude` is given, the direction
+/// must be known first, because it decides which key they set.
+fn flags_with_patterns(
+    arguments: &SyncArgs,
+    context: &Context,
+) -> Result<Vec<FlagValue>, CommandError> {
+    let mut flags = flags(arguments);
+    if arguments.include.is_empty() && arguments.exclude.is_empty() {
+        return Ok(flags);
+    }
+    let only_pulls = only_pulls(arguments, || {
+        let (_, workspace) = context.load(arguments.env.as_deref(), flags.clone())?;
+        let projects = selected(arguments, &workspace, context)?;
+        Ok(projects
+            .iter()
+            .all(|project| project.direction == Direction::FromCodex))
+    })?;
+    flags.extend(patterns(arguments, only_pulls));
+    Ok(flags)
+}
+
+/// Rejects options that cannot be combined with pulling.
+fn check_pulls(arguments: &SyncArgs, projects: &[&Project]) -> Result<(), CommandError> {
+    if projects
+        .iter()
+        .all(|project| project.direction == Direction::ToCodex)
+    {
+        return Ok(());
+    }
+    if arguments.no_cache {
+        let message = "`--no-cache` cannot be combined with pulling, which writes the cache";
+        return Err(CommandError::usage(message).hint("add `--to-codex`"));
+    }
+    if arguments.plan_out.is_some() || arguments.expect.is_some() {
+        let message = "a plan only has changes to the codex, and these projects pull from it";
+        let hint = "add `--to-codex`, and pull afterwards with `--from-codex`";
+        return Err(CommandError::usage(message).hint(hint));
+    }
+    Ok(())
 }
 
 /// The options that set a configuration key, as values of the highest layer.

@@ -13,6 +13,7 @@ use crate::codex::objects::commit_message::{
 };
 use crate::codex::objects::pack::Encoded;
 use crate::codex::push_contents::{FileContents, NewFile, PushContents};
+use crate::codex::source_repository::UnreadableRepository;
 use crate::codex::source_revision::{self, SourceRevision};
 use crate::codex::store::Store;
 use crate::event::{Counter, Event, Stage};
@@ -190,8 +191,8 @@ impl<'r> Committer<'r> {
         Ok(commit_builder::build(store, chains, identity, Some(sign))?)
     }
 
-    /// Determines the source revision of each project that changes, unless an earlier attempt has
-    /// done so.
+    /// Determines the source revision of each project that changes, and warns about those that
+    /// cannot be read.
     fn add_revisions(
         &mut self,
         request: &SyncRequest<'_>,
@@ -199,8 +200,22 @@ impl<'r> Committer<'r> {
         planned: &Planned,
         warnings: &mut Vec<Warning>,
     ) {
+        for error in self.find_revisions(request, scanned, planned) {
+            let message = format!("commits do not name their source revision: {error}");
+            request.warn(warnings, None, message);
+        }
+    }
+
+    /// Determines the source revision of each project that changes, unless an earlier attempt has
+    /// done so. Returns the reasons why revisions cannot be read, each once.
+    pub(super) fn find_revisions(
+        &mut self,
+        request: &SyncRequest<'_>,
+        scanned: &Scanned,
+        planned: &Planned,
+    ) -> BTreeSet<UnreadableRepository> {
         if !request.workspace.commit.trailers || request.task != Task::Sync {
-            return;
+            return BTreeSet::new();
         }
 
         let missing: Vec<_> = planned
@@ -221,7 +236,6 @@ impl<'r> Committer<'r> {
             })
             .collect();
 
-        // One warning per reason, not per project.
         let mut unreadable = BTreeSet::new();
         for (index, revision) in revisions {
             let revision = revision.unwrap_or_else(|error| {
@@ -230,10 +244,7 @@ impl<'r> Committer<'r> {
             });
             self.revisions.insert(index, revision);
         }
-        for error in unreadable {
-            let message = format!("commits do not name their source revision: {error}");
-            request.warn(warnings, None, message);
-        }
+        unreadable
     }
 }
 

@@ -18,6 +18,7 @@ use super::scan::Scanned;
 use super::server_words::{line_about_bypassed_rules, quote, warn_of_bypassed_rules};
 use crate::codex::remote::Rejection;
 use crate::event::Event;
+use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::{Pushed, SyncError, SyncOutcome, Warning};
 use crate::plan::Decision;
 use crate::sync::remote_session::RemoteSession;
@@ -258,6 +259,22 @@ impl Lane {
                     request, session, committed, setback, has_moved, attempts,
                 ))
             }
+        }
+    }
+}
+
+/// The id of the plans of all lanes; `None` if one has no plan.
+pub(super) fn id_of_plans(lanes: &[Lane]) -> Option<ObjectId> {
+    let ids: Option<Vec<_>> = lanes
+        .iter()
+        .map(|lane| lane.planned.as_ref().map(|planned| planned.id))
+        .collect();
+    match ids?.as_slice() {
+        [] => None,
+        [id] => Some(*id),
+        ids => {
+            let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
+            Some(hash(Kind::Blob, text.as_bytes()))
         }
     }
 }

@@ -3,7 +3,9 @@
 //! A run enters the stages in this order. Each makes a value from that of the stage before:
 //!
 //! > [`scan`]: [`Scanned`] → [`plan`](mod@plan): [`Planned`](plan::Planned) → [`check`](mod@check):
-//! > the same, without the projects that a check withholds → [`commit`]: [`Committed`](commit::Committed) → [`push`](mod@push): [`PushOutcome`](push::PushOutcome) →
+//! > the same, without the projects that a check withholds → [`compare`](mod@compare): the same, if it
+//! > is the plan that the run is to carry out → [`commit`]: [`Committed`](commit::Committed) →
+//! > [`push`](mod@push): [`PushOutcome`](push::PushOutcome) →
 //! > [`record`](mod@record) → [`propose`](mod@propose), for pull requests
 //!
 //! The contents of new files are read when they are sent, so a push may fail because a file has
@@ -22,6 +24,7 @@ mod attempts;
 mod check;
 mod checked_file;
 mod commit;
+mod compare;
 mod documents;
 mod drift;
 mod isolation;
@@ -53,8 +56,9 @@ use std::thread;
 use bstr::ByteSlice;
 
 use commit::Committer;
+use compare::compare;
 use drift::add_recorded_drift;
-use lane::{Lane, LaneProgress};
+use lane::{Lane, LaneProgress, id_of_plans};
 use plan::plan_on;
 use propose::{note_pushed_only, propose, read_pull_requests, show_open};
 use publish_run::Run;
@@ -67,7 +71,6 @@ use super::remote_session::{RemoteSession, connect_and_fetch};
 use super::request::{SyncRequest, Task};
 use super::sources::SourceContents;
 use crate::cache::Cache;
-use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::{Pushed, SyncBranch, SyncError, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Decision;
@@ -160,6 +163,7 @@ fn propose_landed(
     if request.workspace.pull_request.is_none() {
         return Ok(());
     }
+    let is_unchanged = run.outcome.pushed == Pushed::No;
     let mut run = run.for_proposals();
     if request.dry_run {
         if result.is_ok() {
@@ -169,6 +173,10 @@ fn propose_landed(
     }
     let proposed = match result {
         Err(SyncError::Interrupted(_)) => Ok(()),
+        // A run that is not the planned one changes nothing, also no pull request.
+        Err(SyncError::PlanDiffers { .. } | SyncError::UnexpectedPlan { .. }) if is_unchanged => {
+            Ok(())
+        }
         _ => propose(request, session, &mut run, result.is_err()),
     };
     note_pushed_only(request, session, &mut run);
@@ -208,6 +216,7 @@ fn land(
         run.plan(request, session)?;
         let is_any_open = !run.open_lanes().is_empty();
         if is_any_open && request.atomic && run.is_any_held_up() {
+            compare(request, session, &mut committer, run)?;
             return Err(SyncError::Atomic);
         }
         // The commits that precede ours on a sync branch are only known after a fetch.
@@ -219,6 +228,7 @@ fn land(
         if is_fetched && read_pull_requests(request, session, &mut run.for_proposals())? {
             continue;
         }
+        compare(request, session, &mut committer, run)?;
         if run.open_lanes().is_empty() {
             return Ok(());
         }
@@ -534,12 +544,14 @@ fn finish(request: &SyncRequest<'_>, run: Run, result: Result<(), SyncError>) ->
         lanes,
         pushes,
         proposals,
+        expected,
         ..
     } = run;
     outcome.pull_requests = proposals.reports();
     outcome.failure = result.err();
     outcome.attempts = pushes;
     outcome.plan_id = id_of_plans(&lanes);
+    outcome.plan_facts = expected;
 
     let mut reports = BTreeMap::new();
     for mut lane in lanes {
@@ -569,20 +581,4 @@ fn finish(request: &SyncRequest<'_>, run: Run, result: Result<(), SyncError>) ->
     }
     outcome.projects = reports.into_values().collect();
     outcome
-}
-
-/// The id of the plans of all lanes; `None` if one has no plan.
-fn id_of_plans(lanes: &[Lane]) -> Option<ObjectId> {
-    let ids: Option<Vec<_>> = lanes
-        .iter()
-        .map(|lane| lane.planned.as_ref().map(|planned| planned.id))
-        .collect();
-    match ids?.as_slice() {
-        [] => None,
-        [id] => Some(*id),
-        ids => {
-            let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
-            Some(hash(Kind::Blob, text.as_bytes()))
-        }
-    }
 }

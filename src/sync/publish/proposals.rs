@@ -85,6 +85,14 @@ impl Proposals {
         self.forge(request)?.find(branch, &session.base.branch)
     }
 
+    /// Whether a person closed the pull request of a lane with the contents of this project.
+    pub(super) fn is_closed(&self, lane: usize, project: usize) -> bool {
+        matches!(
+            self.results.get(&lane),
+            Some(LaneProposal::Closed { projects, .. }) if projects.contains(&project)
+        )
+    }
+
     /// The proposals for the outcome of the run.
     pub(super) fn reports(&self) -> Vec<Proposal> {
         let results = self.results.values();

@@ -1,12 +1,13 @@
 //! The lanes of a run: planned together, pushed together, each with its own result.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::check::CheckResults;
 use super::commit::{Committed, Committer};
 use super::isolation::Isolation;
-use super::lane::{Lane, LaneProgress, NextRound};
+use super::lane::{Lane, LaneProgress, NextRound, id_of_plans};
 use super::plan::Planned;
 use super::proposals::{ProposalRun, Proposals};
 use super::push::{PushOutcome, PushResults, Setback, push};
@@ -18,7 +19,9 @@ use crate::codex::remote::{Rejection, RejectionKind};
 use crate::codex::source_revision::SourceRevision;
 use crate::config::OnDeclined;
 use crate::event::Event;
+use crate::object::ObjectId;
 use crate::outcome::{SyncError, SyncOutcome};
+use crate::saved_plan::facts::PlanFacts;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 
@@ -35,6 +38,8 @@ pub(super) struct Run {
     /// The greatest number of branches in one push.
     pub(super) max_refs: usize,
     pub(super) proposals: Proposals,
+    /// The plan that every plan of the run must agree with, once it is known.
+    pub(super) expected: Option<Arc<PlanFacts>>,
     /// The search for lanes that the server rejects, if it rejects all lanes of a push together. It
     /// has the indexes of lanes instead of projects.
     isolation: Isolation,
@@ -56,6 +61,7 @@ impl Run {
             pushes: 0,
             max_refs: request.workspace.max_refs.map_or(usize::MAX, Into::into),
             proposals: Proposals::default(),
+            expected: None,
             isolation: Isolation::default(),
             revisions: BTreeMap::new(),
         }
@@ -108,6 +114,11 @@ impl Run {
             proposals: &mut self.proposals,
             warnings: &mut self.outcome.warnings,
         }
+    }
+
+    /// The id of the plans of all lanes; `None` if one has no plan.
+    pub(super) fn plan_id(&self) -> Option<ObjectId> {
+        id_of_plans(&self.lanes)
     }
 
     /// Plans all open lanes.

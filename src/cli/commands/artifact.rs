@@ -1,0 +1,181 @@
+//! A document that a run writes besides its result: the page of `--html FILE`, or the plan of
+//! `--plan-out FILE`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::write_whole;
+use crate::cli::args::Format;
+use crate::cli::command_error::CommandError;
+use crate::cli::context::Context;
+use crate::cli::{error_report, exit};
+use crate::outcome::SyncOutcome;
+use crate::paths::shown;
+use crate::platform;
+use crate::report::page;
+use crate::saved_plan::document::SavedPlan;
+
+/// A document that a run writes besides its result.
+pub(super) struct Artifact {
+    contents: ArtifactContents,
+    target: ArtifactTarget,
+}
+
+/// The contents of a document.
+pub(super) enum ArtifactContents {
+    /// The HTML page.
+    Page,
+    /// The saved plan of a sync with these options.
+    Plan { options: Vec<String> },
+}
+
+/// The place of a document.
+enum ArtifactTarget {
+    /// Standard output, instead of the table.
+    Stdout,
+    /// A file, which is replaced atomically.
+    File {
+        /// The path as the user gave it.
+        name: String,
+        /// The absolute path, with all links resolved.
+        path: PathBuf,
+    },
+}
+
+/// A document that was written, or could not be written.
+pub(super) struct WrittenArtifact {
+    /// The text for people, instead of the table or after it.
+    pub(super) text: WrittenText,
+    pub(super) error: Option<CommandError>,
+}
+
+/// The text for people about a document that was written.
+pub(super) enum WrittenText {
+    /// The document itself, instead of the table.
+    Instead(String),
+    /// A line after the table; empty if the document could not be written.
+    After(String),
+}
+
+impl Artifact {
+    /// Resolves `file`. A target that cannot be written in any case is a usage error, so that it is
+    /// reported before the run starts.
+    pub(super) fn new(
+        contents: ArtifactContents,
+        file: &Path,
+        format: Format,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        let target = match file == Path::new("-") {
+            true => contents.stdout(format)?,
+            false => contents.file(file, context)?,
+        };
+        Ok(Self { contents, target })
+    }
+
+    /// Whether the document is the only result on standard output.
+    pub(super) fn is_on_stdout(&self) -> bool {
+        matches!(self.target, ArtifactTarget::Stdout)
+    }
+
+    /// Writes the document of a run; `None` if the run has none. A file is replaced atomically. A
+    /// failure here counts as a failure of the run, not as wrong usage, because the target was
+    /// checked before.
+    pub(super) fn write(
+        &self,
+        outcome: &SyncOutcome,
+        context: &Context,
+    ) -> Option<WrittenArtifact> {
+        let document = self.contents.document(outcome, context)?;
+        let ArtifactTarget::File { name, path } = &self.target else {
+            return Some(WrittenArtifact {
+                text: WrittenText::Instead(document),
+                error: None,
+            });
+        };
+        let error = write_whole(path, &document).err().map(|error| {
+            let reason = platform::words_of(&error);
+            self.contents.unwritable(name, &reason, exit::SOME_FAILED)
+        });
+        let line = match &error {
+            None => self.contents.line(name),
+            Some(_) => String::new(),
+        };
+        Some(WrittenArtifact {
+            text: WrittenText::After(line),
+            error,
+        })
+    }
+}
+
+impl ArtifactContents {
+    /// The document of a run. A run that ended early has no new information, so it has none.
+    fn document(&self, outcome: &SyncOutcome, context: &Context) -> Option<String> {
+        if outcome.failure.is_some() {
+            return None;
+        }
+        match self {
+            Self::Page => {
+                let now = context.environment.time(context.now());
+                let all = context.terminal.verbose;
+                Some(page::page(outcome, error_report::of_project, now, all))
+            }
+            Self::Plan { options } => {
+                let plan = SavedPlan::new(outcome, options.clone(), error_report::of_project)?;
+                Some(plan.text())
+            }
+        }
+    }
+
+    fn stdout(&self, format: Format) -> Result<ArtifactTarget, CommandError> {
+        if format.is_for_people() {
+            return Ok(ArtifactTarget::Stdout);
+        }
+        let (option, what) = match self {
+            Self::Page => ("--html", "page"),
+            Self::Plan { .. } => ("--plan-out", "plan"),
+        };
+        let message = format!("`{option} -` and a JSON format cannot both use standard output");
+        let hint = format!("write the {what} to a file: `{option} FILE`");
+        Err(CommandError::usage(message).hint(hint))
+    }
+
+    fn file(&self, file: &Path, context: &Context) -> Result<ArtifactTarget, CommandError> {
+        let name = shown(file).to_string();
+        let path = context.directory()?.join(file);
+        // If the path is a link, its target is replaced and the link is kept.
+        let path = path.canonicalize().unwrap_or(path);
+
+        let rejected = |reason: &str| Err(self.unwritable(&name, reason, exit::USAGE));
+        match fs::metadata(&path) {
+            Ok(meta) if meta.is_dir() => return rejected("it is a directory"),
+            Ok(meta) if !meta.is_file() => return rejected("it is not a regular file"),
+            Ok(_) => {}
+            Err(_) if !path.parent().is_some_and(Path::is_dir) => {
+                return rejected("its directory does not exist");
+            }
+            Err(_) if path.is_symlink() => return rejected("it is a broken link"),
+            Err(_) => {}
+        }
+        Ok(ArtifactTarget::File { name, path })
+    }
+
+    fn unwritable(&self, name: &str, reason: &str, exit: u8) -> CommandError {
+        let (kind, what) = match self {
+            Self::Page => ("page", "report"),
+            Self::Plan { .. } => ("plan-file", "plan"),
+        };
+        let message = format!("cannot write the {what} to `{name}`: {reason}");
+        CommandError::new(exit, kind, message, Vec::new())
+    }
+
+    /// The line about a document that was written to the file `name`.
+    fn line(&self, name: &str) -> String {
+        match self {
+            Self::Page => format!("wrote the report to {name}\n"),
+            Self::Plan { .. } => format!(
+                "saved the plan to {name}; `fractary-codex sync --plan {name}` carries it out\n"
+            ),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The messages about plans.
+
+use super::{apply, save, save_of};
+use crate::support::World;
+
+#[test]
+fn saved_plan() {
+    let world = World::builder()
+        .projects(&["alpha", "beta"])
+        .empty_codex()
+        .build();
+    let save = ["sync", "--all", "--dry-run", "--plan-out", "../plan.json"];
+    insta::assert_snapshot!(world.run(&save).code(0).shown());
+}
+
+#[test]
+fn comment() {
+    let world = World::builder()
+        .projects(&["alpha", "beta"])
+        .files(&[
+            ("alpha/README.md", "a"),
+            ("beta/README.md", "<<<<<<< a\n=======\n>>>>>>> b\n"),
+        ])
+        .build();
+    world
+        .sandbox
+        .write_bytes("ws/alpha/docs", b"a|`<b>@you #7.md", "odd");
+    save_of(&world, &["--all"], 1);
+    let comment = ["plan", "show", "../plan.json", "--format", "markdown"];
+    insta::assert_snapshot!(world.run(&comment).code(0).shown());
+}
+
+#[test]
+fn differences() {
+    let world = World::builder().projects(&["alpha", "beta"]).build();
+    save(&world, &[]);
+    world.sandbox.write("ws/alpha/README.md", "alpha, again");
+    for number in 0..30 {
+        world
+            .sandbox
+            .write(&format!("ws/beta/docs/{number:02}.md"), "new");
+    }
+    insta::assert_snapshot!(
+        apply(&world, &["--config", "sync.prune=true"])
+            .code(5)
+            .shown()
+    );
+}
+
+#[test]
+fn projects_that_are_no_longer_configured() {
+    let world = World::builder().projects(&["alpha", "beta"]).build();
+    save(&world, &[]);
+    let projects = [
+        "--config",
+        "projects={alpha={}}",
+        "--config-file",
+        "other.yaml",
+    ];
+    let config = "codex: { remote: { url: ../codex.git }, projects: { alpha: {} } }";
+    world.sandbox.write("ws/other.yaml", config);
+    insta::assert_snapshot!(apply(&world, &projects[2..]).code(5).shown());
+}
+
+#[test]
+fn other_id() {
+    let world = World::new();
+    let expect = [
+        "sync",
+        "--all",
+        "--expect",
+        "1234567812345678123456781234567812345678",
+    ];
+    insta::assert_snapshot!(world.run(&expect).code(5).shown());
+}
+
+#[test]
+fn wrong_usage() {
+    let world = World::new();
+    save(&world, &[]);
+    world.sandbox.pipe("pipe");
+    world.sandbox.write("list.json", "[1]");
+    world
+        .sandbox
+        .write("other.json", "{ \"schema_version\": 1 }");
+    world.sandbox.write(
+        "later.json",
+        "{ \"schema_version\": 7, \"format\": \"fractary-codex plan\" }",
+    );
+    let dry_run = ["sync", "--all", "--dry-run"];
+    let plan = ["sync", "--plan"];
+    let cases: [(&[&str], &[&str]); 17] = [
+        (&["sync", "--all"], &["--plan-out", "../p"]),
+        (&dry_run, &["--plan-out", ".."]),
+        (&dry_run, &["--plan-out", "../none/p"]),
+        (&dry_run, &["--plan-out", "../p", "--bidirectional"]),
+        (&dry_run, &["--plan-out", "../p", "--offline"]),
+        (&dry_run, &["--expect", "12345"]),
+        (
+            &["sync", "--all", "--from-codex"],
+            &["--expect", "1234567812345678123456781234567812345678"],
+        ),
+        (&plan, &["../plan.json", "--all"]),
+        (&plan, &["../plan.json", "alpha"]),
+        (&plan, &["../plan.json", "--include", "docs/**"]),
+        (&plan, &["../plan.json", "--dry-run", "--plan-out", "../p"]),
+        (&plan, &["../none.json"]),
+        (&plan, &[".."]),
+        (&plan, &["../pipe"]),
+        (&plan, &["../list.json"]),
+        (&plan, &["../other.json"]),
+        (&plan, &["../later.json"]),
+    ];
+    let mut text = String::new();
+    for (command, more) in cases {
+        let arguments = [command, more].concat();
+        let output = world.run(&arguments).code(2);
+        let shown = output.shown();
+        let lines = shown.split_once("---\n").unwrap().1;
+        let lines = lines.split("\n\nUsage:").next().unwrap();
+        text.push_str(&format!(
+            "$ {}\n{}\n\n",
+            arguments.join(" "),
+            lines.trim_end()
+        ));
+    }
+    insta::assert_snapshot!(text);
+}
