@@ -188,6 +188,119 @@ fn action_steps_run_with_the_inputs_of_a_workflow() {
     assert_eq!(codex.subjects()[0], "Two  words");
 }
 
+/// The example of a fleet as a repository in a pipeline, and its codex, which has a commit.
+fn fleet() -> (Sandbox, PathBuf, Codex, String) {
+    let (sandbox, at) = copy("fleet");
+    let codex = Codex::empty(&sandbox.path("codex.git"), &sandbox);
+    codex.commit(&[("100644", "README.md", "codex")], &[]);
+    sandbox.git(&at, &["init", "-q", "-b", "main"]);
+    sandbox.git(&at, &["add", "-A"]);
+    sandbox.git(&at, &["commit", "-qm", "One"]);
+    let url = format!("file://{}", codex.path().display());
+    (sandbox, at, codex, url)
+}
+
+/// The files that the pipelines of the fleet publish.
+fn assert_fleet_is_published(codex: &Codex) {
+    let services = ["accounts", "billing", "catalog"];
+    let files = services.iter().flat_map(|service| {
+        ["README.md", "docs/operation.md"].map(|file| format!("projects/{service}/{file}"))
+    });
+    let expected: Vec<_> = ["README.md".to_owned()].into_iter().chain(files).collect();
+    assert_eq!(codex.paths(), expected);
+}
+
+#[test]
+fn fleet_on_github_plans_and_applies_in_shards() {
+    let (sandbox, at, codex, url) = fleet();
+    let workflow = yaml(&at.join("github-workflow.yml"));
+    let jobs = &workflow["jobs"];
+    sandbox.write("event.json", "{}");
+    let (event, outputs) = (sandbox.path("event.json"), sandbox.path("outputs"));
+    let run_job = |job: &str, more: &[(&str, &str)]| {
+        let given = [
+            ("GITHUB_ACTIONS", "true"),
+            ("GITHUB_EVENT_NAME", "schedule"),
+            ("GITHUB_EVENT_PATH", event.to_str().unwrap()),
+            ("GITHUB_OUTPUT", outputs.to_str().unwrap()),
+            ("FRACTARY_CODEX_REMOTE__URL", url.as_str()),
+        ];
+        let steps = jobs[job]["steps"].as_array().unwrap().iter();
+        for text in steps.filter_map(|step| step["run"].as_str()) {
+            run(
+                &sandbox,
+                script(&sandbox, &at, text),
+                &[&given, more].concat(),
+            )
+            .code(0);
+        }
+    };
+
+    run_job("shards", &[]);
+    let written = fs::read_to_string(&outputs).unwrap();
+    let matrix = written
+        .lines()
+        .find_map(|line| line.strip_prefix("matrix="))
+        .unwrap();
+    let matrix: serde_json::Value = serde_json::from_str(matrix).unwrap();
+    let shards = matrix["include"].as_array().unwrap();
+    assert_eq!(shards.len(), 3);
+    let condition = jobs["plan"]["if"].as_str().unwrap();
+    assert!(condition.ends_with(r#"!= '{"include":[]}'"#), "{condition}");
+    for job in ["plan", "apply"] {
+        let source = jobs[job]["strategy"]["matrix"].as_str().unwrap();
+        assert!(source.contains("fromJSON(needs.shards.outputs.matrix)"));
+    }
+
+    let before = codex.tip();
+    let plan = |index: usize| at.join(format!("plan-{index}.json"));
+    for (index, shard) in shards.iter().enumerate() {
+        run_job("plan", &[("SHARD", shard["shard"].as_str().unwrap())]);
+        fs::rename(at.join("plan.json"), plan(index)).unwrap();
+    }
+    assert_eq!(codex.tip(), before);
+    assert!(jobs["approve"]["environment"].is_string());
+    for index in 0..shards.len() {
+        fs::rename(plan(index), at.join("plan.json")).unwrap();
+        run_job("apply", &[]);
+    }
+    assert_fleet_is_published(&codex);
+}
+
+#[test]
+fn fleet_on_gitlab_plans_and_applies_in_shards() {
+    let (sandbox, at, codex, url) = fleet();
+    let pipeline = yaml(&at.join("gitlab-ci.yml"));
+    let count = pipeline[".codex"]["parallel"].as_u64().unwrap();
+    let run_jobs = |job: &str| {
+        let lines = pipeline[job]["script"].as_array().unwrap();
+        let lines: Vec<_> = lines.iter().map(|line| line.as_str().unwrap()).collect();
+        let total = count.to_string();
+        for number in 1..=count {
+            let number = number.to_string();
+            let variables = [
+                ("GITLAB_CI", "true"),
+                ("CI_PIPELINE_SOURCE", "schedule"),
+                ("CI_NODE_INDEX", number.as_str()),
+                ("CI_NODE_TOTAL", total.as_str()),
+                ("CODEX_READ_TOKEN", ""),
+                ("CODEX_TOKEN", ""),
+                ("FRACTARY_CODEX_REMOTE__URL", url.as_str()),
+            ];
+            let job = script(&sandbox, &at, &lines.join("\n"));
+            run(&sandbox, job, &variables).code(0);
+        }
+    };
+
+    let before = codex.tip();
+    run_jobs("plan");
+    assert_eq!(codex.tip(), before);
+    assert_eq!(pipeline["approve"]["rules"][0]["when"], "manual");
+    assert_eq!(pipeline["approve"]["allow_failure"], false);
+    run_jobs("apply");
+    assert_fleet_is_published(&codex);
+}
+
 #[test]
 fn pre_push_hook_publishes_despite_git_variables() {
     let sandbox = Sandbox::new();
