@@ -172,7 +172,7 @@ fn remote_branch(name: &str) -> String {
     )
 }
 
-/// Whether an id stands for no commit.
+/// Whether it is the null id, which names no commit.
 fn is_null(id: &str) -> bool {
     id.bytes().all(|byte| byte == b'0')
 }

@@ -217,7 +217,7 @@ impl<'c> ChangeSearch<'c> {
             .zip(compared)
             .filter(|(((is_selected, _), _), _)| !**is_selected)
             .for_each(|(((is_selected, project), root), changes)| {
-                // What is pulled does not depend on the sources.
+                // The files that are pulled do not depend on the sources.
                 *is_selected = project.direction == Direction::FromCodex
                     || changes.is_none_or(|changes| ProjectChanges::exist(project, root, &changes));
             });
