@@ -32,7 +32,8 @@ pub use crate::codex::store::StoreError;
 pub use crate::forge::{ForgeError, ForgeKind, ForgeRejection};
 pub use crate::glob::InvalidGlob;
 pub use crate::plan::{
-    Change, Counts, MovedDirectory, Op, OthersChange, ProjectPlan, UncommittedFiles, Withheld,
+    Change, Counts, DeletedFrom, MovedDirectory, Op, OthersChange, ProjectPlan, UncommittedFiles,
+    Withheld,
 };
 pub use crate::saved_plan::differences::PlanDifference;
 pub use crate::scan::{

@@ -15,8 +15,6 @@ use std::ops::Bound;
 
 use bstr::{BStr, BString, ByteSlice};
 
-use delete_guard::Deletions;
-
 use crate::config::Symlinks;
 use crate::object::{self, Kind, Mode, ObjectId};
 use crate::paths::{CodexPath, check_segment};
@@ -24,11 +22,12 @@ use crate::scan::{Snapshot, SourceFile};
 use crate::workspace::Project;
 
 pub use delete_guard::DeletePolicy;
+pub(crate) use delete_guard::Deletions;
 pub use listing::{Entry, Listing};
 pub use moved_directory::MovedDirectory;
 pub use others_change::OthersChange;
 pub use uncommitted_files::UncommittedFiles;
-pub use withheld::Withheld;
+pub use withheld::{DeletedFrom, Withheld};
 
 /// The plan for one project.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -403,6 +402,7 @@ impl<'p> Comparison<'p> {
     fn decide(mut self, deletes: DeletePolicy) -> Decision {
         self.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
         let deletions = Deletions {
+            from: DeletedFrom::Codex,
             deleted: self.plan.counts().deleted - self.pruned,
             pruned: self.pruned,
             claimed: self.claimed,

@@ -27,13 +27,23 @@ pub(crate) struct CachePlan {
 }
 
 impl CachePlan {
+    /// The requests, in the order of the results.
+    pub(crate) fn requests(&self) -> &[CacheRequest] {
+        &self.requests
+    }
+
+    /// Discards the plan, and returns its requests.
+    pub(crate) fn into_requests(self) -> Vec<CacheRequest> {
+        self.requests
+    }
+
     /// The files to write.
     pub(super) fn files(&self) -> impl Iterator<Item = &SourceFile> {
         self.results.iter().flat_map(|result| result.plan.files())
     }
 
     /// The paths of the files to remove.
-    pub(super) fn deleted(&self) -> impl Iterator<Item = &BString> {
+    pub(crate) fn deleted(&self) -> impl Iterator<Item = &BString> {
         let changes = self.results.iter().flat_map(|result| &result.plan.changes);
         changes
             .filter(|change| change.op.file().is_none())

@@ -21,7 +21,7 @@ use crate::names::ProjectName;
 use crate::outcome::{ForgeError, ForgeKind, ForgeRejection};
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, Pushed, SyncError, SyncOutcome};
 use crate::paths::{escaped, shown};
-use crate::plan::Withheld;
+use crate::plan::{DeletedFrom, Withheld};
 use crate::platform;
 use crate::report::ErrorReport;
 use crate::scan::{ScanError, UnreadableObject, UnusableRepository};
@@ -500,7 +500,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
             report("incomplete", message, Some(hint.to_owned()), causes)
         }
         ProjectOutcome::Withheld(reason) => {
-            let hint = withheld_hint(&project.name, reason);
+            let hint = withheld_hint(project, reason);
             report("withheld", reason.to_string(), Some(hint), Vec::new())
         }
         ProjectOutcome::Rejected(rejection) => of_rejected_project(rejection),
@@ -597,9 +597,14 @@ fn of_failed_project(name: &ProjectName, error: &ProjectError) -> ErrorReport {
     }
 }
 
-/// The way to publish a withheld project. For the deletion guards it is the exact command.
-fn withheld_hint(name: &ProjectName, reason: &Withheld) -> String {
-    let command = |option: &str| format!("run `fractary-codex sync -p {name} {option}`");
+/// The way to sync a withheld project. For the deletion guards it is the exact command.
+fn withheld_hint(project: &ProjectReport, reason: &Withheld) -> String {
+    let name = &project.name;
+    let direction = match project.direction {
+        Direction::FromCodex => " --from-codex",
+        _ => "",
+    };
+    let command = |option: &str| format!("run `fractary-codex sync -p {name}{direction} {option}`");
     match reason {
         Withheld::Obstructed { obstacle, .. } => {
             let obstacle = escaped(obstacle);
@@ -621,6 +626,10 @@ fn withheld_hint(name: &ProjectName, reason: &Withheld) -> String {
         Withheld::SourceBranch { .. } | Withheld::UnknownSourceBranch { .. } => {
             "publish from one of the branches, or change `sync.to_codex.branches`".to_owned()
         }
+        Withheld::NothingMatches { from: DeletedFrom::Cache, .. } => format!(
+            "check the patterns (`sync.from_codex.include`) and the branch of the codex; if intended, {}",
+            command("--allow-mass-delete")
+        ),
         Withheld::NothingMatches { .. } => format!(
             "check the patterns (`sync.to_codex.include`); if intended, {}",
             command("--allow-mass-delete")
@@ -629,6 +638,7 @@ fn withheld_hint(name: &ProjectName, reason: &Withheld) -> String {
             deleted,
             pruned,
             claimed,
+            ..
         } if deleted < claimed => {
             let limit = format!("--max-delete {}", deleted + pruned);
             format!("if intended, {}", command(&limit))

@@ -207,7 +207,8 @@ pub(crate) struct RawSync {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::switch")]
     pub prune: Option<bool>,
-    /// Limits for deletions. A project that exceeds both is withheld.
+    /// Limits for deletions, from the codex and from the cache. A project that exceeds both is
+    /// withheld.
     pub delete_guard: RawDeleteGuard,
     /// The treatment of files that others have changed in the codex since the project's last sync,
     /// and that this sync would overwrite or delete.
@@ -274,7 +275,7 @@ pub(crate) struct RawDeleteGuard {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::number")]
     pub files: Option<u64>,
-    /// The limit as a percentage of the project's files in the codex.
+    /// The limit as a percentage of the project's files in the codex, or in the cache for a pull.
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::percent")]
     pub percent: Option<Percent>,

@@ -1,6 +1,6 @@
-//! The guard against too many deletions.
+//! The guard against too many deletions, in the codex and in the local cache.
 
-use super::withheld::Withheld;
+use super::withheld::{DeletedFrom, Withheld};
 use crate::workspace::Project;
 
 /// If a project has at least this number of claimed files, one of them must survive.
@@ -23,21 +23,25 @@ pub enum DeletePolicy {
 }
 
 /// The numbers that the guard depends on.
-pub(super) struct Deletions {
-    /// Claimed files that would be deleted.
-    pub(super) deleted: u64,
+pub(crate) struct Deletions {
+    /// The place.
+    pub(crate) from: DeletedFrom,
+    /// Claimed files that would be deleted. In the cache, a project claims the files that it has
+    /// pulled.
+    pub(crate) deleted: u64,
     /// Unclaimed files that `prune` would delete.
-    pub(super) pruned: u64,
-    /// Claimed files in the codex.
-    pub(super) claimed: u64,
-    /// Whether no source file matches any pattern.
-    pub(super) nothing_matches: bool,
+    pub(crate) pruned: u64,
+    /// Claimed files in that place.
+    pub(crate) claimed: u64,
+    /// Whether no source file, or no file of the codex, matches any pattern.
+    pub(crate) nothing_matches: bool,
 }
 
 impl Deletions {
     /// Returns the reason to withhold the project, if the deletions are too many.
-    pub(super) fn check(&self, project: &Project, policy: DeletePolicy) -> Option<Withheld> {
+    pub(crate) fn check(&self, project: &Project, policy: DeletePolicy) -> Option<Withheld> {
         let &Self {
+            from,
             deleted,
             pruned,
             claimed,
@@ -48,7 +52,7 @@ impl Deletions {
             return None;
         }
         if nothing_matches {
-            return Some(Withheld::NothingMatches { deleted: all });
+            return Some(Withheld::NothingMatches { from, deleted: all });
         }
 
         let guard = &project.delete_guard;
@@ -61,12 +65,13 @@ impl Deletions {
         };
         if is_exceeded {
             Some(Withheld::TooManyDeletions {
+                from,
                 deleted,
                 pruned,
                 claimed,
             })
         } else if claimed >= MIN_TO_SURVIVE && deleted == claimed {
-            Some(Withheld::NoneSurvives { claimed })
+            Some(Withheld::NoneSurvives { from, claimed })
         } else {
             None
         }

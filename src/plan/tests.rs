@@ -213,6 +213,7 @@ fn files_deleted_by_prune_do_not_count_as_claimed() {
         panic!("{decision:?}")
     };
     let expected = Withheld::TooManyDeletions {
+        from: DeletedFrom::Codex,
         deleted: 0,
         pruned: 40,
         claimed: 4,

@@ -24,18 +24,22 @@ pub enum Withheld {
         /// The kind of the entry.
         mode: Mode,
     },
-    /// No source file matches, and files would be deleted from the codex.
+    /// No source file matches, or no file of the codex, and files would be deleted.
     NothingMatches {
+        /// The place that they would be deleted from.
+        from: DeletedFrom,
         /// The number of deletions.
         deleted: u64,
     },
     /// The guard does not allow so many deletions.
     TooManyDeletions {
+        /// The place that the files would be deleted from.
+        from: DeletedFrom,
         /// The number of claimed files that would be deleted.
         deleted: u64,
         /// The number of unclaimed files that `prune` would delete.
         pruned: u64,
-        /// The number of claimed files in the codex.
+        /// The number of claimed files in that place.
         claimed: u64,
     },
     /// The files to publish have findings of checks that withhold their project.
@@ -71,9 +75,30 @@ pub enum Withheld {
     },
     /// All claimed files, at least five, would be deleted.
     NoneSurvives {
-        /// The number of claimed files in the codex.
+        /// The place that they would be deleted from.
+        from: DeletedFrom,
+        /// The number of claimed files in that place.
         claimed: u64,
     },
+}
+
+/// The place that files would be deleted from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeletedFrom {
+    /// A publish would delete them from the codex.
+    Codex,
+    /// A pull would delete them from the local cache.
+    Cache,
+}
+
+impl fmt::Display for DeletedFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Codex => "codex",
+            Self::Cache => "cache",
+        })
+    }
 }
 
 impl fmt::Display for Withheld {
@@ -96,24 +121,30 @@ impl fmt::Display for Withheld {
                     "`{claimed}` is claimed, but `{obstacle}` is a {what} in the codex"
                 )
             }
-            Self::NothingMatches { deleted } => {
+            Self::NothingMatches { from, deleted } => {
+                let what = match from {
+                    DeletedFrom::Codex => "no source file",
+                    DeletedFrom::Cache => "no file of the codex",
+                };
                 let files = pluralize(*deleted, "file");
                 write!(
                     f,
-                    "no source file matches, and {files} would be deleted from the codex"
+                    "{what} matches, and {files} would be deleted from the {from}"
                 )
             }
             Self::TooManyDeletions {
+                from,
                 deleted,
                 pruned: 0,
                 claimed,
             } => {
                 write!(
                     f,
-                    "{deleted} of {claimed} files would be deleted from the codex"
+                    "{deleted} of {claimed} files would be deleted from the {from}"
                 )
             }
             Self::TooManyDeletions {
+                from,
                 deleted,
                 pruned,
                 claimed,
@@ -121,7 +152,7 @@ impl fmt::Display for Withheld {
                 let others = pluralize(*pruned, "unclaimed file");
                 write!(
                     f,
-                    "{deleted} of {claimed} files and {others} would be deleted from the codex"
+                    "{deleted} of {claimed} files and {others} would be deleted from the {from}"
                 )
             }
             Self::Drift { count } => {
@@ -156,8 +187,8 @@ impl fmt::Display for Withheld {
             Self::UnknownSourceBranch { reason } => {
                 write!(f, "the source branch is not known: {reason}")
             }
-            Self::NoneSurvives { claimed } => {
-                write!(f, "all {claimed} files in the codex would be deleted")
+            Self::NoneSurvives { from, claimed } => {
+                write!(f, "all {claimed} files in the {from} would be deleted")
             }
         }
     }

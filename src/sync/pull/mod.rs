@@ -8,6 +8,7 @@ mod frontmatter;
 mod pull_run;
 mod report;
 mod selection;
+mod withheld_pulls;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -26,15 +27,18 @@ use crate::config::Direction;
 use crate::names::ProjectName;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::{ProjectError, ProjectReport, SyncError, SyncOutcome};
-use crate::plan::{Op, plan_id};
+use crate::plan::{Op, ProjectPlan, plan_id};
 use crate::scan::SourceFile;
 use crate::workspace::Project;
 pub(super) use pull_run::PlannedPublish;
 use pull_run::PullRun;
+use withheld_pulls::{GuardedPlan, WithheldPull, withhold_mass_deletions};
 
 /// A cache, the projects that share it, and its plan.
 struct CacheGroup<'r> {
+    /// Without those that are withheld.
     projects: Vec<&'r Project>,
+    withheld: Vec<WithheldPull<'r>>,
     /// For each project, the selected files that cannot be pulled, with the reason.
     refused: Vec<Vec<(BString, String)>>,
     /// The projects of the removal requests. These requests follow those of `projects`.
@@ -109,6 +113,7 @@ impl<'r> PullRun<'r> {
     ) -> Result<CacheGroup<'r>, SyncError> {
         let mut group = CacheGroup {
             projects,
+            withheld: Vec::new(),
             refused: Vec::new(),
             removed: Vec::new(),
             planned: Err(Vec::new()),
@@ -153,8 +158,14 @@ impl<'r> PullRun<'r> {
         let removed = removals.iter().map(|request| &request.owner.project);
         group.removed = removed.cloned().collect();
         requests.extend(removals);
-        Ok(match cache.plan(requests, self.request.force) {
-            Ok(plan) => Ok((cache, plan)),
+        let guarded = cache
+            .plan(requests, self.request.force)
+            .and_then(|plan| withhold_mass_deletions(self.request, &cache, &group.projects, plan));
+        Ok(match guarded {
+            Ok(GuardedPlan { plan, withheld }) => {
+                group.withhold(withheld);
+                Ok((cache, plan))
+            }
             Err(error) => Err(error_of_each(&group.projects, error)?),
         })
     }
@@ -168,8 +179,8 @@ impl<'r> PullRun<'r> {
         } else {
             outcome.remote.before
         };
-        let plans = groups.iter().flat_map(CacheGroup::results);
-        let id = plan_id(tip, plans.map(|result| (None, &result.plan)));
+        let results = groups.iter().flat_map(CacheGroup::results);
+        let id = plan_id(tip, results.map(|result| (None, &result.plan)));
         outcome.plan_id = Some(match outcome.plan_id {
             Some(published) => hash(Kind::Blob, format!("{published} {id}").as_bytes()),
             None => id,
@@ -182,8 +193,8 @@ impl<'r> PullRun<'r> {
         let unpublished: BTreeSet<_> = self.unpublished_files().map(|file| file.id).collect();
         let ids: BTreeSet<ObjectId> = groups
             .iter()
-            .flat_map(CacheGroup::results)
-            .flat_map(|result| result.plan.files())
+            .flat_map(CacheGroup::plans)
+            .flat_map(ProjectPlan::files)
             .map(|file| file.id)
             .filter(|id| !unpublished.contains(id))
             .collect();
@@ -204,6 +215,7 @@ impl<'r> PullRun<'r> {
     fn apply_group(&mut self, group: CacheGroup<'_>) -> Result<Vec<ProjectReport>, SyncError> {
         let CacheGroup {
             projects,
+            mut withheld,
             refused,
             removed,
             planned,
@@ -213,7 +225,9 @@ impl<'r> PullRun<'r> {
             Err(errors) => return Ok(report::failed(&projects, errors)),
         };
 
-        self.set_sizes(&mut plan);
+        let planned = plan.results.iter_mut().map(|result| &mut result.plan);
+        self.set_sizes(planned.chain(withheld.iter_mut().map(|pull| &mut pull.plan)));
+        let mut reports: Vec<_> = withheld.into_iter().map(report::withheld).collect();
         let contents = self.session.store.as_ref().map(Store::contents);
         let applied = apply_plan(self.request, &mut cache, plan, |file| {
             let contents = contents.as_ref().ok_or("the file was not fetched")?;
@@ -223,12 +237,12 @@ impl<'r> PullRun<'r> {
             Ok(results) => results,
             Err(error) => {
                 let errors = error_of_each(&projects, error)?;
-                return Ok(report::failed(&projects, errors));
+                reports.extend(report::failed(&projects, errors));
+                return Ok(reports);
             }
         };
 
         let of_removed = results.split_off(projects.len());
-        let mut reports = Vec::new();
         for ((project, result), refused) in projects.into_iter().zip(results).zip(refused) {
             reports.push(self.report(&project.name, result, refused));
         }
@@ -241,14 +255,13 @@ impl<'r> PullRun<'r> {
     }
 
     /// Sets the sizes of the files to write, which trees do not contain.
-    fn set_sizes(&self, plan: &mut CachePlan) {
+    fn set_sizes<'p>(&self, plans: impl Iterator<Item = &'p mut ProjectPlan>) {
         let unpublished: BTreeMap<_, _> = self
             .unpublished_files()
             .map(|file| (file.id, file.size))
             .collect();
         let store = self.session.store.as_ref();
-        let results = plan.results.iter_mut();
-        for change in results.flat_map(|result| &mut result.plan.changes) {
+        for change in plans.flat_map(|plan| &mut plan.changes) {
             if let Op::Added(file) | Op::Modified(file) = &mut change.op {
                 let size = unpublished.get(&file.id).copied();
                 let size = size.or_else(|| store?.size(file.id));
@@ -258,7 +271,28 @@ impl<'r> PullRun<'r> {
     }
 }
 
-impl CacheGroup<'_> {
+impl<'r> CacheGroup<'r> {
+    /// Takes the withheld projects out of the group. Their files are not planned.
+    fn withhold(&mut self, withheld: Vec<WithheldPull<'r>>) {
+        let is_withheld = |project: &Project| {
+            let mut withheld = withheld.iter();
+            withheld.any(|pull| pull.project.name == project.name)
+        };
+        let projects = std::mem::take(&mut self.projects).into_iter();
+        let refused = std::mem::take(&mut self.refused);
+        (self.projects, self.refused) = projects
+            .zip(refused)
+            .filter(|(project, _)| !is_withheld(project))
+            .unzip();
+        self.withheld = withheld;
+    }
+
+    /// The plans of all projects, including those that are withheld.
+    fn plans(&self) -> impl Iterator<Item = &ProjectPlan> {
+        let planned = self.results().map(|result| &result.plan);
+        planned.chain(self.withheld.iter().map(|pull| &pull.plan))
+    }
+
     /// The results of the plan; none if the group failed.
     fn results(&self) -> impl Iterator<Item = &RequestResult> {
         self.planned.iter().flat_map(|(_, plan)| &plan.results)

@@ -4,6 +4,7 @@ use bstr::BString;
 
 use super::super::caches::{warn_kept, warn_replaced};
 use super::pull_run::PullRun;
+use super::withheld_pulls::WithheldPull;
 use crate::cache::RequestResult;
 use crate::config::Direction;
 use crate::names::ProjectName;
@@ -49,6 +50,12 @@ pub(super) fn failed(
         project_report(&project.name, outcome, None)
     };
     projects.iter().zip(errors).map(report).collect()
+}
+
+/// Reports on a withheld project.
+pub(super) fn withheld(pull: WithheldPull<'_>) -> ProjectReport {
+    let outcome = ProjectOutcome::Withheld(pull.reason);
+    project_report(&pull.project.name, outcome, Some(pull.plan))
 }
 
 fn project_report(

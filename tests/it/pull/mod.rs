@@ -5,6 +5,7 @@ mod both_ways;
 mod command;
 mod hostile;
 mod interrupted;
+mod mass_deletion;
 mod obstacles;
 mod own_files;
 mod patterns;
