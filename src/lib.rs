@@ -99,6 +99,7 @@
 //! | the files that a project pulls, and those that are skipped | `sync::pull::selection` |
 //! | a file of the cache was modified locally, and is kept | `cache::cache_plan`; the warning is in `sync::caches` |
 //! | a pull would delete too many files of the cache | the guard is `plan::delete_guard`, as for a publish; `sync::pull::withheld_pulls` applies it |
+//! | a pattern selects files of the cache (`cache list --pattern`) | `workspace::covering_pattern` |
 //! | the errors that a dry run predicts for a cache | `cache::simulate` |
 //! | **output and errors** | |
 //! | a new output format | `cli::args::output`: `Format`, for commands that report events while they run, and `DocumentFormat`, for all others; the compiler then names the functions that distinguish formats; check the users of `DocumentArgs::is_json` and `Format::is_for_people` by hand; its text is a file in `report` |

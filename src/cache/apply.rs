@@ -58,15 +58,37 @@ impl Cache {
         Ok(results)
     }
 
-    /// Removes the files that belong to no other owners than those that `is_selected` selects. An
-    /// owner stays in the manifest if any of its files is kept.
+    /// Removes the files that `is_cleared` selects and that belong to no other owners than those
+    /// that `is_selected` selects. An owner stays in the manifest if any of its files is kept. A dry
+    /// run returns the same, and removes nothing.
     pub(crate) fn clear(
         &mut self,
         is_selected: impl Fn(&CacheOwner) -> bool,
+        is_cleared: impl Fn(&BStr) -> bool,
         force: bool,
+        dry_run: bool,
     ) -> Result<Vec<RequestResult>, CacheError> {
-        let plan = self.plan(self.removal_requests(is_selected), force)?;
-        self.apply(plan, |_| Err(String::new()))
+        let mut requests = self.removal_requests(is_selected);
+        for request in &mut requests {
+            request.files = self.files_of(&request.owner);
+            request.files.retain(|path, _| !is_cleared(path.as_bstr()));
+        }
+
+        let mut plan = self.plan(requests, force)?;
+        plan.keep_all_but_deletions();
+        let mut requests = plan.requests().iter();
+        let is_partial = requests.any(|request| !request.files.is_empty());
+        let mut results = if is_partial && plan.deleted().next().is_none() {
+            plan.results
+        } else if dry_run {
+            self.simulate(plan)?
+        } else {
+            self.apply(plan, |_| Err(String::new()))?
+        };
+        for result in &mut results {
+            result.kept.retain(|(path, _)| is_cleared(path.as_bstr()));
+        }
+        Ok(results)
     }
 
     /// Whether the cache has all requested files of the requested tip already.

@@ -30,7 +30,7 @@ mod simulate;
 
 pub(crate) use cache_plan::CachePlan;
 pub use error::CacheError;
-pub(crate) use manifest::Manifest;
+pub(crate) use manifest::{Cached, Manifest};
 pub(crate) use open_cache::{Cache, Condition};
 pub(crate) use own_files::CONTROL;
 pub(crate) use request::{

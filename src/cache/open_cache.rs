@@ -123,18 +123,25 @@ impl Cache {
     /// Compares all files with the manifest, and returns those that differ from the version that
     /// the cache wrote.
     pub(crate) fn verify(&self) -> Result<Vec<(BString, Condition)>, CacheError> {
-        let condition = |(path, file): (&BString, &Cached)| {
-            let condition = match self.disk_entry(path.as_bstr())? {
-                DiskEntry::Absent => Condition::Missing,
-                DiskEntry::File { mode, id, .. } if file.was_written(mode, id) => return Ok(None),
-                _ => Condition::Changed,
-            };
-            Ok(Some((path.clone(), condition)))
-        };
-        let files = self.manifest.files.iter();
-        files
-            .filter_map(|file| condition(file).transpose())
-            .collect()
+        let mut differing = Vec::new();
+        for (path, file) in &self.manifest.files {
+            let condition = self.condition(path, file)?;
+            differing.extend(condition.map(|condition| (path.clone(), condition)));
+        }
+        Ok(differing)
+    }
+
+    /// Compares the file at `path` with its record; `None` if it is as the cache wrote it.
+    pub(crate) fn condition(
+        &self,
+        path: &BString,
+        file: &Cached,
+    ) -> Result<Option<Condition>, CacheError> {
+        Ok(match self.disk_entry(path.as_bstr())? {
+            DiskEntry::Absent => Some(Condition::Missing),
+            DiskEntry::File { mode, id, .. } if file.was_written(mode, id) => None,
+            _ => Some(Condition::Changed),
+        })
     }
 
     /// Requests that remove all files of the owners that `is_selected` selects.

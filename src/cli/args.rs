@@ -135,6 +135,16 @@ pub(crate) enum Command {
     /// Inspect or clear the local cache
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Older name of `cache list`
+    #[command(name = "cache-list", hide = true)]
+    CacheList(CacheListArgs),
+    /// Older name of `cache clear`, which needs a selection
+    #[command(name = "cache-clear", hide = true)]
+    #[command(group = clap::ArgGroup::new("cleared").args(["all", "pattern", "project"]).multiple(true).required(true))]
+    CacheClear(CacheClearArgs),
+    /// Older names of `cache status`
+    #[command(name = "cache-stats", alias = "cache-health", hide = true)]
+    CacheStatus(CacheArgs),
     /// Show, explain and validate the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -314,18 +324,86 @@ pub(crate) enum ConfigCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
     /// List the files in the cache
-    List(CacheArgs),
+    List(CacheListArgs),
     /// Show which codex commit the cache is from, its age, and local edits
     Status(CacheArgs),
     /// Remove the files that syncs wrote to the cache
-    Clear {
-        /// Also remove files with local edits
-        #[arg(long)]
-        force: bool,
-        /// Which part of the cache.
-        #[command(flatten)]
-        arguments: CacheArgs,
-    },
+    Clear(CacheClearArgs),
+}
+
+/// `cache list`.
+#[derive(Debug, Args)]
+pub(crate) struct CacheListArgs {
+    /// Only files that this pattern covers: `codex://ORG/PROJECT/PATH`, or a glob
+    #[arg(long, value_name = "PATTERN", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) pattern: Option<String>,
+    /// Only files with this status
+    #[arg(long, value_name = "STATUS", default_value = "all")]
+    pub(crate) status: CachedStatus,
+    /// Sort by this field
+    #[arg(long, value_name = "FIELD", default_value = "path")]
+    pub(crate) sort: CacheSort,
+    /// Sort in descending order
+    #[arg(long)]
+    pub(crate) desc: bool,
+    /// List at most N files
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Which part of the cache.
+    #[command(flatten)]
+    pub(crate) common: CacheArgs,
+}
+
+/// `cache clear`.
+#[derive(Debug, Args)]
+pub(crate) struct CacheClearArgs {
+    /// Also remove files with local edits
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Only files that this pattern covers: `codex://ORG/PROJECT/PATH`, or a glob
+    #[arg(long, value_name = "PATTERN", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) pattern: Option<String>,
+    /// All files, which is the default of `cache clear`
+    #[arg(long, conflicts_with_all = ["pattern", "project"])]
+    pub(crate) all: bool,
+    /// Show what would be removed without removing anything
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Which part of the cache.
+    #[command(flatten)]
+    pub(crate) common: CacheArgs,
+}
+
+/// `cache list --status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CachedStatus {
+    /// All files.
+    All,
+    /// As a sync wrote it.
+    Fresh,
+    /// Modified locally.
+    Modified,
+    /// Deleted locally.
+    Missing,
+    /// Modified or deleted locally. A name of the older tool.
+    #[value(hide = true)]
+    Stale,
+    /// No file, because files of the cache do not expire. A name of the older tool.
+    #[value(hide = true)]
+    Expired,
+}
+
+/// `cache list --sort`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CacheSort {
+    /// The path in the codex.
+    #[value(alias = "uri")]
+    Path,
+    /// The size in bytes.
+    Size,
+    /// The time of the last sync that requested the file.
+    #[value(aliases = ["createdAt", "expiresAt"])]
+    Time,
 }
 
 /// Arguments of the `cache` commands.

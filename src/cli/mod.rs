@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use crate::environment::Environment;
 use crate::event::Event;
-use args::{Cli, Command, ConfigCommand};
+use args::{CacheCommand, Cli, Command, ConfigCommand};
 use command_error::CommandError;
 use context::Context;
 use terminal::Terminal;
@@ -82,6 +82,15 @@ fn dispatch(command: Command, context: &Context) -> u8 {
         Command::Man { pages } => commands::completions_and_man::man(pages.as_deref(), context),
         Command::Projects(arguments) => commands::projects::run(&arguments, context),
         Command::Cache(command) => commands::cache::run(&command, context),
+        Command::CacheList(arguments) => {
+            commands::cache::run(&CacheCommand::List(arguments), context)
+        }
+        Command::CacheClear(arguments) => {
+            commands::cache::run(&CacheCommand::Clear(arguments), context)
+        }
+        Command::CacheStatus(arguments) => {
+            commands::cache::run(&CacheCommand::Status(arguments), context)
+        }
         Command::Config(command) => commands::config::run(&command, context),
         Command::ConfigValidate => commands::config::run(&ConfigCommand::Validate, context),
         Command::Doctor(arguments) => commands::doctor::run(&arguments, context),

@@ -213,6 +213,18 @@ fn exclude_globs(pattern: &str, workspace: &Workspace) -> Vec<String> {
     globs
 }
 
+/// Compiles an exclude: the claims own all paths of the codex except those that the exclude covers.
+pub(super) fn all_except(
+    pattern: &str,
+    workspace: &Workspace,
+) -> Result<Claims, Vec<InvalidPattern>> {
+    Claims::new(ClaimPatterns {
+        include: vec!["**".to_owned()],
+        exclude: exclude_globs(pattern, workspace),
+        ..ClaimPatterns::default()
+    })
+}
+
 /// The default directory in the codex of the projects whose names match the glob `project`.
 fn default_directory(project: &str) -> String {
     let directory = layers::derived("project_to");

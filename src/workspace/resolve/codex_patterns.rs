@@ -62,9 +62,9 @@ pub(super) fn excludes(
 }
 
 /// An error about a pattern, with a hint.
-struct Rejected {
-    reason: String,
-    hint: Option<String>,
+pub(in crate::workspace) struct Rejected {
+    pub(in crate::workspace) reason: String,
+    pub(in crate::workspace) hint: Option<String>,
 }
 
 impl Rejected {
@@ -132,7 +132,10 @@ fn current_form(pattern: &str) -> Option<String> {
 }
 
 /// Checks a pattern `codex://ORG/PROJECT/PATH`.
-fn check_codex_pattern(configuration: &Configuration, pattern: &str) -> Result<(), Rejected> {
+pub(in crate::workspace) fn check_codex_pattern(
+    configuration: &Configuration,
+    pattern: &str,
+) -> Result<(), Rejected> {
     let organization = check_syntax(pattern)?;
     check_organization(configuration, pattern, organization)
 }

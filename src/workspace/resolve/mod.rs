@@ -1,7 +1,7 @@
 //! Loads the configuration and resolves the workspace. Each module here resolves one part, and
 //! reports its problems as [`Findings`].
 
-mod codex_patterns;
+pub(super) mod codex_patterns;
 mod commit_policy;
 mod deny_list;
 mod directories;

@@ -1,9 +1,11 @@
 //! `cache`: lists, describes and clears the local caches.
 
+mod file_list;
+mod selected_cache;
+
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bstr::BString;
 use serde_json::{Value, json};
@@ -12,100 +14,94 @@ use super::{finish, to_json};
 use crate::cache::{
     Cache, CacheError, CacheOwner, Condition, Manifest, Reason, RequestRecord, RequestResult,
 };
-use crate::cli::args::{CacheArgs, CacheCommand};
+use crate::cli::args::{CacheClearArgs, CacheCommand, CacheListArgs};
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::exit;
 use crate::paths::{escaped, shown};
 use crate::report::ago;
 use crate::text::pluralize;
-use crate::workspace::{Project, select};
+
+use file_list::FileList;
+use selected_cache::{SelectedCache, selected_caches};
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(command: &CacheCommand, context: &Context) -> u8 {
-    let (CacheCommand::List(arguments)
-    | CacheCommand::Status(arguments)
-    | CacheCommand::Clear { arguments, .. }) = command;
-    let json = arguments.output.is_json();
-    let caches = match selected_caches(arguments, context) {
-        Ok(caches) => caches,
-        Err(error) => return finish(Err(error), json, context),
-    };
-
-    // Files that cannot be removed do not stop the command, but change its exit status.
-    let all_removed = Cell::new(true);
-    let reports = caches.iter().map(|cache| match command {
-        CacheCommand::List(_) => list(cache, json),
-        CacheCommand::Status(_) => status(cache, json, context),
-        CacheCommand::Clear { force, .. } => {
-            let results = clear(cache, *force, context)?;
-            let is_clear = results.iter().all(|result| result.refused.is_empty());
-            all_removed.set(all_removed.get() && is_clear);
-            Ok(clear_report(&cache.path, &results, json))
+    match command {
+        CacheCommand::List(arguments) => {
+            let json = arguments.common.output.is_json();
+            match selected_caches(&arguments.common, arguments.pattern.as_deref(), context) {
+                Ok(caches) => run_list(arguments, &caches, json, context),
+                Err(error) => finish(Err(error), json, context),
+            }
         }
-    });
+        CacheCommand::Status(arguments) => {
+            let json = arguments.output.is_json();
+            match selected_caches(arguments, None, context) {
+                Ok(caches) => {
+                    let reports = caches.iter().map(|cache| status(cache, json, context));
+                    finish_each(reports, &caches, json, context)
+                }
+                Err(error) => finish(Err(error), json, context),
+            }
+        }
+        CacheCommand::Clear(arguments) => {
+            let json = arguments.common.output.is_json();
+            match selected_caches(&arguments.common, arguments.pattern.as_deref(), context) {
+                Ok(caches) => run_clear(arguments, &caches, json, context),
+                Err(error) => finish(Err(error), json, context),
+            }
+        }
+    }
+}
 
-    match finish_each(reports, &caches, json, context) {
+/// Lists the files of all caches, sorted together.
+fn run_list(
+    arguments: &CacheListArgs,
+    caches: &[SelectedCache],
+    json: bool,
+    context: &Context,
+) -> u8 {
+    let mut files = FileList::default();
+    let reads: Vec<_> = caches
+        .iter()
+        .map(|cache| files.read(cache, arguments.status))
+        .collect();
+    files.sort_and_limit(arguments);
+    let reports = reads.into_iter().zip(caches).map(|(read, cache)| {
+        read?;
+        Ok(if json {
+            CacheReport::Json(files.document(cache))
+        } else {
+            CacheReport::Text(String::new())
+        })
+    });
+    let status = finish_each(reports, caches, json, context);
+    if !json {
+        context.terminal.result(&files.text());
+    }
+    status
+}
+
+/// Clears the caches. Files that cannot be removed do not stop the command, but change its exit
+/// status.
+fn run_clear(
+    arguments: &CacheClearArgs,
+    caches: &[SelectedCache],
+    json: bool,
+    context: &Context,
+) -> u8 {
+    let all_removed = Cell::new(true);
+    let reports = caches.iter().map(|cache| {
+        let results = clear(cache, arguments, context)?;
+        let is_clear = results.iter().all(|result| result.refused.is_empty());
+        all_removed.set(all_removed.get() && is_clear);
+        Ok(clear_report(&cache.path, &results, arguments.dry_run, json))
+    });
+    match finish_each(reports, caches, json, context) {
         exit::DONE if !all_removed.get() => exit::SOME_FAILED,
         status => status,
     }
-}
-
-/// A cache, and the projects in it that a command is about.
-struct SelectedCache {
-    path: PathBuf,
-    /// Names of projects.
-    projects: Vec<String>,
-    /// Include every project that the cache has files of, also those that were removed from the
-    /// configuration.
-    all: bool,
-}
-
-impl SelectedCache {
-    /// Whether the files of this owner are selected.
-    fn includes(&self, owner: &CacheOwner) -> bool {
-        self.all
-            || self
-                .projects
-                .iter()
-                .any(|project| project == owner.project.as_str())
-    }
-}
-
-/// The caches of the selected projects, in the order of their paths. Without a selection, these are
-/// all projects and the workspace's own cache.
-fn selected_caches(
-    arguments: &CacheArgs,
-    context: &Context,
-) -> Result<Vec<SelectedCache>, CommandError> {
-    let (_, workspace) = context.load(None, Vec::new())?;
-    let everything = arguments.project.is_empty();
-    let projects: Vec<&Project> = if everything {
-        workspace.projects.iter().collect()
-    } else {
-        let directory = context.directory()?;
-        select(&workspace, false, &arguments.project, &directory)
-            .map_err(|error| CommandError::from(&error))?
-    };
-
-    let mut caches: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
-    for project in projects {
-        caches
-            .entry(&project.cache_dir)
-            .or_default()
-            .push(project.name.to_string());
-    }
-    // The workspace's own cache can contain files although no project uses it any more.
-    if everything && workspace.owns_cache(&workspace.cache_dir) && workspace.cache_dir.exists() {
-        caches.entry(&workspace.cache_dir).or_default();
-    }
-
-    let selected = |(path, projects): (&Path, _)| SelectedCache {
-        path: path.to_owned(),
-        projects,
-        all: everything && workspace.owns_cache(path),
-    };
-    Ok(caches.into_iter().map(selected).collect())
 }
 
 /// The report on one cache.
@@ -161,36 +157,15 @@ fn finish_each(
     exit
 }
 
-/// Lists the files of a cache that belong to any of the selected projects.
-fn list(cache: &SelectedCache, as_json: bool) -> Result<CacheReport, CacheError> {
-    let content = Cache::open_read_only(&cache.path)?;
-    let files = content.manifest().files.iter().filter_map(|(path, file)| {
-        let mut users: Vec<_> = file
-            .owners
-            .iter()
-            .filter(|owner| cache.includes(owner))
-            .map(|owner| owner.project.as_str())
-            .collect();
-        // A project can be an owner twice: because it published the file, and because it pulled it.
-        users.dedup();
-        (!users.is_empty()).then(|| (escaped(path).to_string(), file.entry.id.to_string(), users))
-    });
-
-    Ok(if as_json {
-        let files: Vec<_> = files
-            .map(|(path, id, users)| json!({ "path": path, "id": id, "projects": users }))
-            .collect();
-        CacheReport::Json(json!({ "path": shown(&cache.path).to_string(), "files": files }))
-    } else {
-        CacheReport::Text(files.map(|(path, ..)| format!("{path}\n")).collect())
-    })
-}
-
 /// The state of the selected part of a cache.
 struct CacheStatus<'c> {
     path: &'c Path,
     manifest: &'c Manifest,
     owners: Vec<(&'c CacheOwner, &'c RequestRecord)>,
+    /// The number of files.
+    files: usize,
+    /// Their size in bytes, as far as it is recorded.
+    bytes: u64,
     /// The files that differ from the manifest, as they are printed.
     differing: Vec<(String, Condition)>,
 }
@@ -209,9 +184,17 @@ fn status(
         owners.any(|owner| cache.includes(owner))
     };
     let differing = content.verify()?.into_iter();
+    let selected: Vec<_> = manifest
+        .files
+        .iter()
+        .filter(|(path, _)| is_selected(path))
+        .collect();
+    let sizes = selected.iter().filter_map(|(_, file)| file.stat);
     let status = CacheStatus {
         path: &cache.path,
         manifest,
+        files: selected.len(),
+        bytes: sizes.map(|stat| stat.size).sum(),
         owners: manifest
             .owners
             .iter()
@@ -235,6 +218,11 @@ impl CacheStatus<'_> {
     fn file_count(&self, owner: &CacheOwner) -> usize {
         let files = self.manifest.files.values();
         files.filter(|file| file.owners.contains(owner)).count()
+    }
+
+    /// Whether all files are complete and as syncs wrote them.
+    fn is_healthy(&self) -> bool {
+        self.differing.is_empty() && self.owners.iter().all(|(_, record)| record.complete)
     }
 
     /// The paths of the files in this condition.
@@ -265,6 +253,9 @@ impl CacheStatus<'_> {
         };
         json!({
             "path": shown(self.path).to_string(),
+            "status": if self.is_healthy() { "healthy" } else { "degraded" },
+            "files": self.files,
+            "bytes": self.bytes,
             "projects": self.owners.iter().map(owner).collect::<Vec<_>>(),
             "changed": self.paths(Condition::Changed),
             "missing": self.paths(Condition::Missing),
@@ -310,23 +301,41 @@ impl CacheStatus<'_> {
 }
 
 /// Removes the files that only belong to the selected projects. Files that were modified locally
-/// are kept unless `force` is set.
+/// are kept unless `--force` is given.
 fn clear(
     cache: &SelectedCache,
-    force: bool,
+    arguments: &CacheClearArgs,
     context: &Context,
 ) -> Result<Vec<RequestResult>, CacheError> {
     if !cache.path.exists() {
         return Ok(Vec::new());
     }
-    let mut content = Cache::open(&cache.path, &context.interrupt, || {})?;
-    content.clear(|owner| cache.includes(owner), force)
+    let mut content = if arguments.dry_run {
+        Cache::open_simulated(&cache.path)?
+    } else {
+        Cache::open(&cache.path, &context.interrupt, || {})?
+    };
+    content.clear(
+        |owner| cache.includes(owner),
+        |path| cache.covers(path),
+        arguments.force,
+        arguments.dry_run,
+    )
 }
 
 /// The report on a cache that was cleared: the number of removed files, and the files that are
 /// left.
-fn clear_report(path: &Path, results: &[RequestResult], as_json: bool) -> CacheReport {
-    let removed: usize = results.iter().map(|result| result.plan.changes.len()).sum();
+fn clear_report(
+    path: &Path,
+    results: &[RequestResult],
+    dry_run: bool,
+    as_json: bool,
+) -> CacheReport {
+    let removed: Vec<_> = results
+        .iter()
+        .flat_map(|result| &result.plan.changes)
+        .map(|change| escaped(&change.path).to_string())
+        .collect();
     let kept: Vec<_> = results
         .iter()
         .flat_map(|result| &result.kept)
@@ -342,12 +351,25 @@ fn clear_report(path: &Path, results: &[RequestResult], as_json: bool) -> CacheR
         let failed: Vec<_> = failed
             .map(|(path, reason)| json!({ "path": path, "error": reason }))
             .collect();
-        return CacheReport::Json(
-            json!({ "path": directory, "removed": removed, "kept": kept, "failed": failed }),
-        );
+        return CacheReport::Json(json!({
+            "path": directory,
+            "dry_run": dry_run,
+            "removed": removed.len(),
+            "removed_files": removed,
+            "kept": kept,
+            "failed": failed,
+        }));
     }
 
-    let mut text = format!("{directory}: {} removed\n", pluralize(removed, "file"));
+    let verb = if dry_run {
+        "would be removed"
+    } else {
+        "removed"
+    };
+    let mut text = format!("{directory}: {} {verb}\n", pluralize(removed.len(), "file"));
+    for path in removed.iter().filter(|_| dry_run) {
+        let _ = writeln!(text, "  {path}");
+    }
     for path in kept {
         let _ = writeln!(
             text,
