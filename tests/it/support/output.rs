@@ -75,16 +75,16 @@ pub(crate) fn masked(text: &str) -> String {
         .collect()
 }
 
-/// Replaces the word if it is a full or abbreviated object id.
+/// Replaces the word if it is a full or abbreviated object id. An abbreviated id may have no digit;
+/// no word of the messages has seven letters from `a` to `f`.
 fn mask(word: &str) -> String {
     let id = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
-    let hexadecimal = id
+    let is_hexadecimal = id
         .bytes()
         .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    if hexadecimal && (id.len() == 40 || (id.len() == 7 && id.bytes().any(|b| b.is_ascii_digit())))
-    {
-        word.replacen(id, if id.len() == 40 { "[id]" } else { "[short]" }, 1)
-    } else {
-        word.to_owned()
+    match id.len() {
+        40 if is_hexadecimal => word.replacen(id, "[id]", 1),
+        7 if is_hexadecimal => word.replacen(id, "[short]", 1),
+        _ => word.to_owned(),
     }
 }
