@@ -70,25 +70,20 @@ impl Cache {
     ) -> Result<Vec<RequestResult>, CacheError> {
         let mut requests = self.removal_requests(is_selected);
         for request in &mut requests {
-            request.files = self.files_of(&request.owner);
-            request.files.retain(|path, _| !is_cleared(path.as_bstr()));
+            let files = self.files_of(&request.owner).into_keys();
+            request.kept = files.filter(|path| !is_cleared(path.as_bstr())).collect();
         }
 
-        let mut plan = self.plan(requests, force)?;
-        plan.keep_all_but_deletions();
+        let plan = self.plan(requests, force)?;
         let mut requests = plan.requests().iter();
-        let is_partial = requests.any(|request| !request.files.is_empty());
-        let mut results = if is_partial && plan.deleted().next().is_none() {
-            plan.results
+        let is_partial = requests.any(|request| !request.kept.is_empty());
+        if is_partial && plan.deleted().next().is_none() {
+            Ok(plan.results)
         } else if dry_run {
-            self.simulate(plan)?
+            self.simulate(plan)
         } else {
-            self.apply(plan, |_| Err(String::new()))?
-        };
-        for result in &mut results {
-            result.kept.retain(|(path, _)| is_cleared(path.as_bstr()));
+            self.apply(plan, |_| Err(String::new()))
         }
-        Ok(results)
     }
 
     /// Whether the cache has all requested files of the requested tip already.

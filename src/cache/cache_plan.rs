@@ -37,22 +37,6 @@ impl CachePlan {
         self.requests
     }
 
-    /// Drops the changes that write a file. Their files are kept as they are.
-    pub(super) fn keep_all_but_deletions(&mut self) {
-        for result in &mut self.results {
-            let (writes, deletions) = std::mem::take(&mut result.plan.changes)
-                .into_iter()
-                .partition(|change| change.op.file().is_some());
-            let writes: Vec<Change> = writes;
-            result.plan.changes = deletions;
-            let kept = writes
-                .into_iter()
-                .map(|change| (change.path, KeepReason::Edited));
-            result.kept.extend(kept);
-            result.replaced.clear();
-        }
-    }
-
     /// The files to write.
     pub(super) fn files(&self) -> impl Iterator<Item = &SourceFile> {
         self.results.iter().flat_map(|result| result.plan.files())
@@ -363,7 +347,7 @@ fn unneeded_files<'m>(
     let still_needs = |owner: &CacheOwner, path: &BString| {
         by_owner
             .get(owner)
-            .is_none_or(|request| request.files.contains_key(path))
+            .is_none_or(|request| request.files.contains_key(path) || request.kept.contains(path))
     };
     let first = requests.first().map(|request| &request.owner);
 

@@ -93,15 +93,20 @@ impl Manifest {
         unwritten: &BTreeSet<&BString>,
         incomplete: &mut BTreeSet<CacheOwner>,
     ) {
-        let requesting: BTreeSet<&CacheOwner> =
-            requests.iter().map(|request| &request.owner).collect();
+        let requesting: BTreeMap<&CacheOwner, &CacheRequest> = requests
+            .iter()
+            .map(|request| (&request.owner, request))
+            .collect();
         let is_requested = |path: &BString| {
             let mut all = requests.iter();
             all.any(|request| request.files.contains_key(path))
         };
         for (path, file) in &mut self.files {
             file.owners.retain(|owner| {
-                if !requesting.contains(owner) {
+                let Some(request) = requesting.get(owner) else {
+                    return true;
+                };
+                if request.kept.contains(path) {
                     return true;
                 }
                 // Keep tracking a file that should have been removed but was modified locally: it

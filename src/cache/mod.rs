@@ -39,6 +39,8 @@ pub(crate) use request::{
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::interrupt::Interrupt;
     use crate::object::{Kind, Mode, hash};
@@ -64,6 +66,7 @@ mod tests {
                 time: 0,
             },
             files: [(path.into(), entry)].into(),
+            kept: BTreeSet::new(),
             removes_owner: false,
         }
     }

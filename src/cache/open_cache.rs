@@ -1,6 +1,6 @@
 //! An open cache: its lock, its manifest, and its files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -156,6 +156,7 @@ impl Cache {
                 ..record.clone()
             },
             files: BTreeMap::new(),
+            kept: BTreeSet::new(),
             removes_owner: true,
         };
         let owners = self.manifest.owners.iter();

@@ -1,6 +1,6 @@
 //! The request of one owner for files in a cache, and its result.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::BString;
 
@@ -16,8 +16,10 @@ pub(crate) struct CacheRequest {
     /// The record of this request in the manifest.
     pub record: RequestRecord,
     /// Regular files by their path in the codex. Files that the owner had and that are not in this
-    /// map are removed, unless another owner needs them.
+    /// map nor in `kept` are removed, unless another owner needs them.
     pub files: BTreeMap<BString, Entry>,
+    /// Paths of other files that stay as they are if the owner has them.
+    pub kept: BTreeSet<BString>,
     /// Whether the owner is removed from the manifest as soon as no file belongs to it.
     pub removes_owner: bool,
 }

@@ -451,7 +451,7 @@ pub(crate) struct InitArgs {
     #[arg(long)]
     pub(crate) force: bool,
     /// Organization name (default: detected from the git remote)
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, alias = "org", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) organization: Option<String>,
     /// Repository name of the codex (default: codex.ORGANIZATION.com)
     #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]

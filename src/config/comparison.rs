@@ -25,6 +25,7 @@ pub(crate) fn compare(path: &Path, before: &[u8], after: &[u8]) -> ConfigChange 
     let (Ok(Some(before)), Ok(Some(after))) = sections else {
         return ConfigChange::All;
     };
+    let (before, after) = (before.tree, after.tree);
     let projects = |section: &Node| -> Map {
         let projects = section.get(&["projects"]).and_then(Node::as_map);
         projects.cloned().unwrap_or_default()

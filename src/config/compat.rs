@@ -7,7 +7,7 @@ use super::problem::Problem;
 use super::tree::{Map, Node, NodeValue, is_combined, key_path};
 
 /// Pairs of an older key and the key it is read as.
-pub(crate) const RENAMED: [(&[&str], &[&str]); 4] = [
+pub(crate) const RENAMED: [(&[&str], &[&str]); 7] = [
     (&["sync", "include"], &["sync", "to_codex", "include"]),
     (
         &["sync", "default_to_codex"],
@@ -18,7 +18,28 @@ pub(crate) const RENAMED: [(&[&str], &[&str]); 4] = [
         &["sync", "default_from_codex"],
         &["sync", "from_codex", "include"],
     ),
+    (&["sync", "defaultDirection"], &["sync", "direction"]),
+    (
+        &["sync", "defaultExcludes"],
+        &["sync", "to_codex", "exclude"],
+    ),
+    (&["sync", "deleteOrphans"], &["sync", "prune"]),
 ];
+
+/// The older switch for both directions.
+pub(crate) const BIDIRECTIONAL: [&str; 2] = ["sync", "bidirectional"];
+
+/// Keys below `sync` of the older tool that have no meaning here. They are ignored with a warning,
+/// because a user may expect an effect on the sync.
+pub(crate) const IGNORED: [&str; 4] = [
+    "conflictResolution",
+    "conflictStrategy",
+    "rules",
+    "patterns",
+];
+
+/// The keys at the top of a file without a section `codex` that are read.
+const FLAT_KEYS: [&str; 5] = ["organization", "codex_repo", "project", "sync", "remotes"];
 
 /// Triples of a key, an older value, and the value it is read as.
 pub(crate) const RENAMED_VALUES: [(&[&str], &str, &str); 1] =
@@ -67,6 +88,30 @@ pub(crate) fn is_left_alone<S: AsRef<str>>(path: &[S]) -> bool {
         .is_some_and(|first| OLDER_TOOLS.contains(&first.as_ref()))
 }
 
+/// Whether a file without a section `codex` has the keys of the older tool at its top: those that
+/// other tools with the same file do not have.
+pub(super) fn is_flat(document: &Node) -> bool {
+    let names_owner = |key| document.get(&[key]).and_then(Node::as_text).is_some();
+    let is_sync = |sync: &Node| sync.as_map().is_some();
+    (names_owner("organization") || names_owner("organizationSlug"))
+        && (names_owner("codex_repo") || document.get(&["sync"]).is_some_and(is_sync))
+}
+
+/// Removes the keys of other tools from such a file.
+pub(super) fn keep_flat_keys(document: &mut Node) {
+    if let Some(map) = document.as_map_mut() {
+        map.retain(|name, _| FLAT_KEYS.contains(&name.as_str()));
+    }
+}
+
+/// The warning about such a file.
+pub(super) fn flat_file(at: &Origin) -> Problem {
+    Problem::new("the file has no section `codex`; its top level is read instead")
+        .key("codex")
+        .at(at)
+        .hint("write the keys below `codex:`")
+}
+
 /// Renames the older keys of a section and removes the ignored ones.
 pub(crate) fn migrate_old_keys(tree: &mut Node, diagnostics: &mut Diagnostics) {
     for name in OLDER_TOOLS {
@@ -85,6 +130,8 @@ pub(crate) fn migrate_old_keys(tree: &mut Node, diagnostics: &mut Diagnostics) {
     for parent in std::iter::once(Vec::new()).chain(of_projects) {
         check_environments(tree, &parent, diagnostics);
         rename(tree, &parent, &mut diagnostics.warnings);
+        rename_bidirectional(tree, &parent, &mut diagnostics.warnings);
+        ignore_sync_keys(tree, &parent, &mut diagnostics.warnings);
     }
     ignore_unknown_cache_keys(tree, &mut diagnostics.warnings);
 }
@@ -162,6 +209,43 @@ fn rename(tree: &mut Node, parent: &[&str], warnings: &mut Vec<Problem>) {
         if !is_overridden {
             tree.set(&new, node);
         }
+    }
+}
+
+/// Reads `sync.bidirectional: true` below `parent` as a direction.
+fn rename_bidirectional(tree: &mut Node, parent: &[&str], warnings: &mut Vec<Problem>) {
+    let old = [parent, &BIDIRECTIONAL].concat();
+    let new = [parent, &["sync", "direction"]].concat();
+    let Some(at) = tree.key_at(&old).cloned() else {
+        return;
+    };
+    let Some(node) = tree.remove(&old) else {
+        return;
+    };
+
+    let key = key_path(&old);
+    let new_key = key_path(&new);
+    let problem = if node.as_text() == Some("true") && tree.get(&new).is_none() {
+        tree.set(&new, Node::text("bidirectional", &node.at));
+        Problem::new(format!("`{key}: true` is now `{new_key}: bidirectional`"))
+            .hint(format!("write `{new_key}: bidirectional`"))
+    } else {
+        Problem::new(format!("`{key}` is ignored: `{new_key}` decides")).hint("remove the key")
+    };
+    warnings.push(problem.key(key).at(&at));
+}
+
+/// Removes older keys below `sync` that have no meaning here.
+fn ignore_sync_keys(tree: &mut Node, parent: &[&str], warnings: &mut Vec<Problem>) {
+    for name in IGNORED {
+        let path = [parent, &["sync", name]].concat();
+        let Some(at) = tree.key_at(&path).cloned() else {
+            continue;
+        };
+        tree.remove(&path);
+        let key = key_path(&path);
+        let problem = Problem::new(format!("`{key}` of the older tool has no effect"));
+        warnings.push(problem.key(key).at(&at).hint("remove the key"));
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::location::{LayerKind, Location, Origin};
 use super::problem::Problem;
 use super::tree::{KeyNode, Map, Node, NodeValue};
-use super::{toml, yaml};
+use super::{compat, toml, yaml};
 use crate::platform::is_special;
 
 /// The accepted file name extensions.
@@ -43,21 +43,32 @@ pub(crate) fn find(directory: &Path, stem: &str, problems: &mut Vec<Problem>) ->
     Some(first)
 }
 
+/// The configuration of the codex in a file.
+pub(crate) struct CodexSection {
+    pub(crate) tree: Node,
+    /// Whether the keys are at the top of the file, as an older version of the older tool wrote them.
+    pub(crate) is_flat: bool,
+}
+
 /// Reads the section `codex` of the file at `path`; `None` if the file has no such section.
-pub(crate) fn section(path: &Path, layer: LayerKind, base: &Path) -> Result<Option<Node>, Problem> {
+pub(crate) fn section(
+    path: &Path,
+    layer: LayerKind,
+    base: &Path,
+) -> Result<Option<CodexSection>, Problem> {
     let whole = Origin::whole(layer, Location::File(path.to_owned()), base);
     section_of(read(path, &whole)?)
 }
 
 /// Reads the section `codex` of `bytes`, an earlier version of the file at `path`.
-pub(super) fn earlier_section(path: &Path, bytes: &[u8]) -> Result<Option<Node>, Problem> {
+pub(super) fn earlier_section(path: &Path, bytes: &[u8]) -> Result<Option<CodexSection>, Problem> {
     let location = Location::File(path.to_owned());
     let whole = Origin::whole(LayerKind::Workspace, location, Path::new("/"));
     section_of(parse(path, bytes, &whole)?)
 }
 
-/// The section `codex` of a document.
-fn section_of(document: Option<Node>) -> Result<Option<Node>, Problem> {
+/// The section `codex` of a document, or its top level if that has the keys of the older tool.
+fn section_of(document: Option<Node>) -> Result<Option<CodexSection>, Problem> {
     let Some(mut document) = document else {
         return Ok(None);
     };
@@ -65,12 +76,22 @@ fn section_of(document: Option<Node>) -> Result<Option<Node>, Problem> {
         return Err(Problem::new("expected a map with the section `codex`").at(&document.at));
     }
     match document.remove(&["codex"]) {
+        None if compat::is_flat(&document) => {
+            compat::keep_flat_keys(&mut document);
+            Ok(Some(CodexSection {
+                tree: document,
+                is_flat: true,
+            }))
+        }
         None
         | Some(Node {
             value: NodeValue::Nothing,
             ..
         }) => Ok(None),
-        Some(section) if section.as_map().is_some() => Ok(Some(section)),
+        Some(tree) if tree.as_map().is_some() => Ok(Some(CodexSection {
+            tree,
+            is_flat: false,
+        })),
         Some(section) => Err(Problem::new("`codex`: expected a map")
             .key("codex")
             .at(&section.at)),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::diagnostics::Diagnostics;
+use super::file::CodexSection;
 use super::layers::Layer;
 use super::location::LayerKind;
 use super::ownership::Ownership;
@@ -43,13 +44,16 @@ impl Loader<'_> {
         base: &Path,
         diagnostics: &mut Diagnostics,
     ) -> Option<Node> {
-        let mut tree = match file::section(file, kind, base) {
+        let CodexSection { mut tree, is_flat } = match file::section(file, kind, base) {
             Ok(section) => section?,
             Err(problem) => {
                 diagnostics.problems.push(problem);
                 return None;
             }
         };
+        if is_flat {
+            diagnostics.warnings.push(compat::flat_file(&tree.at));
+        }
         check::drop_nulls(&mut tree);
         compat::migrate_old_keys(&mut tree, diagnostics);
         values::expand(&mut tree, self.environment, diagnostics);

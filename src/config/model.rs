@@ -185,8 +185,8 @@ pub(crate) struct RawSync {
     /// The files to pull, as `codex://ORGANIZATION/PROJECT/PATH`.
     #[schemars(example = fragment::from_codex_example())]
     pub from_codex: RawPatterns,
-    /// Leave out `node_modules`, `.git`, `.DS_Store`, `Thumbs.db`, `*.log` and `.env*`, at any
-    /// depth.
+    /// Leave out `node_modules`, `.git`, `.DS_Store`, `Thumbs.db`, `*.log`, `.env*`, `dist`, `build`
+    /// and `coverage`, at any depth of a project, in both directions.
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::switch")]
     pub default_excludes: Option<bool>,

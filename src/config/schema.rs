@@ -20,36 +20,24 @@ pub fn schema() -> Value {
         }
     }
     for (path, new) in compat::RENAMED {
-        let (name, parents) = path.split_last().unwrap_or((&"", &[]));
-        let pointer: String = parents
-            .iter()
-            .map(|parent| format!("/properties/{parent}"))
-            .collect();
-        if let Some(properties) = codex
-            .pointer_mut(&(pointer + "/properties"))
-            .and_then(Value::as_object_mut)
-        {
-            let description = format!("Older name of `{}`.", new.join("."));
-            let list = json!({ "type": "array", "items": { "type": "string" } });
-            properties.insert(
-                (*name).to_owned(),
-                with(
-                    list,
-                    &[
-                        ("description", json!(description)),
-                        ("deprecated", json!(true)),
-                    ],
-                ),
-            );
-        }
+        let value = codex.pointer(&pointer_to(new)).cloned().unwrap_or_default();
+        let description = format!("Older name of `{}`.", new.join("."));
+        insert_older(&mut codex, path, value, &description);
+    }
+    let switch = json!({ "type": ["boolean", "string"] });
+    insert_older(
+        &mut codex,
+        &compat::BIDIRECTIONAL,
+        switch,
+        "`true` is the older form of `sync.direction: bidirectional`.",
+    );
+    for name in compat::IGNORED {
+        let description = "A key of the older tool. It has no effect.";
+        insert_older(&mut codex, &["sync", name], json!({}), description);
     }
     for (path, old, new) in compat::RENAMED_VALUES {
-        let pointer: String = path
-            .iter()
-            .map(|key| format!("/properties/{key}"))
-            .collect();
         if let Some(choices) = codex
-            .pointer_mut(&(pointer + "/oneOf"))
+            .pointer_mut(&(pointer_to(path) + "/oneOf"))
             .and_then(Value::as_array_mut)
         {
             let description = format!("Older name of `{new}`.");
@@ -79,6 +67,30 @@ pub fn schema() -> Value {
         "type": "object",
         "properties": { "codex": codex },
     })
+}
+
+/// The JSON pointer to the schema of a key.
+fn pointer_to(path: &[&str]) -> String {
+    path.iter()
+        .map(|key| format!("/properties/{key}"))
+        .collect()
+}
+
+/// Adds a deprecated key, with the schema of its values.
+fn insert_older(codex: &mut Value, path: &[&str], mut value: Value, description: &str) {
+    let Some((name, parents)) = path.split_last() else {
+        return;
+    };
+    if let Some(schema) = value.as_object_mut() {
+        schema.remove("default");
+        schema.remove("examples");
+        schema.insert("description".to_owned(), json!(description));
+        schema.insert("deprecated".to_owned(), json!(true));
+    }
+    let properties = codex.pointer_mut(&(pointer_to(parents) + "/properties"));
+    if let Some(properties) = properties.and_then(Value::as_object_mut) {
+        properties.insert((*name).to_owned(), value);
+    }
 }
 
 /// The kind of value of a key.
@@ -313,14 +325,4 @@ fn tidy(schema: &mut Value) {
         Value::Array(list) => list.iter_mut().for_each(tidy),
         _ => {}
     }
-}
-
-fn with(mut schema: Value, more: &[(&str, Value)]) -> Value {
-    if let Some(object) = schema.as_object_mut() {
-        object.extend(
-            more.iter()
-                .map(|(key, value)| ((*key).to_owned(), value.clone())),
-        );
-    }
-    schema
 }

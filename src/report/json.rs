@@ -24,6 +24,8 @@ pub(crate) struct SyncDocument {
     pub schema_version: u32,
     /// The command that was run: `sync`, `status`, `retire` or `rename`.
     pub command: &'static str,
+    /// The result of the run in one word, for programs that were written for the older tool.
+    pub status: RunStatus,
     /// The direction of the run; `null` if the run ended before it was known.
     pub direction: Option<Direction>,
     /// Whether the changes were only planned.
@@ -342,6 +344,30 @@ pub(crate) struct DifferenceDocument {
     pub now: String,
 }
 
+/// The result of a run in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RunStatus {
+    /// The exit status is 0.
+    Success,
+    /// Some projects failed or were withheld, and others are done; or the exit status is 6.
+    Warning,
+    /// All other results.
+    Failure,
+}
+
+impl RunStatus {
+    fn new(exit_code: u8, totals: &Totals) -> Self {
+        let done = totals.synced + totals.up_to_date + totals.would_sync + totals.proposed;
+        match exit_code {
+            0 => Self::Success,
+            1 if done > 0 => Self::Warning,
+            6 => Self::Warning,
+            _ => Self::Failure,
+        }
+    }
+}
+
 /// Builds the document of `outcome`. `error` is the error of the run; `errors` returns the error of
 /// a project.
 pub(crate) fn document(
@@ -365,7 +391,9 @@ pub(crate) fn document(
         })
         .collect();
 
+    let totals = outcome.totals();
     SyncDocument {
+        status: RunStatus::new(exit_code, &totals),
         direction: Some(outcome.direction),
         dry_run: outcome.dry_run,
         plan_id: outcome.plan_id.map(|id| id.to_string()),
@@ -381,7 +409,7 @@ pub(crate) fn document(
         orphans: outcome.orphans.iter().map(orphan).collect(),
         selection: outcome.selection.clone(),
         projects,
-        totals: outcome.totals(),
+        totals,
         pushed: match outcome.pushed {
             Pushed::No => Some(false),
             Pushed::Verified => Some(true),
@@ -402,6 +430,7 @@ pub(crate) fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument 
     SyncDocument {
         schema_version: 2,
         command: "sync",
+        status: RunStatus::new(exit_code, &Totals::default()),
         direction: None,
         dry_run: false,
         plan_id: None,

@@ -2,7 +2,7 @@
 //! paths in the codex, and none of projects that are no longer configured. The codex is what
 //! counts, so an error here is only a warning.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use bstr::{BString, ByteSlice};
@@ -184,6 +184,7 @@ impl CacheUpdate<'_> {
             owner: owner(published),
             record: self.record(digest),
             files: published.snapshot.files.iter().filter_map(entry).collect(),
+            kept: BTreeSet::new(),
             removes_owner: false,
         }
     }

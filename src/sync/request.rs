@@ -40,6 +40,8 @@ pub struct SyncRequest<'w> {
     pub atomic: bool,
     /// Whether to overwrite local edits in the cache.
     pub force: bool,
+    /// Whether files of the cache that the patterns of a pull do not select are kept (`--include`).
+    pub keeps_unselected: bool,
     /// The value of the `Codex-Work-Id` trailer.
     pub work_id: Option<String>,
     /// The sources of the projects, and the revision of those whose committed files are published.
@@ -107,6 +109,7 @@ impl<'w> SyncRequest<'w> {
             checks: CheckScope::ChangedFiles,
             atomic: false,
             force: false,
+            keeps_unselected: false,
             work_id: None,
             sources: Arc::default(),
             environment: configuration.environment(),

@@ -10,14 +10,29 @@ use crate::glob::{Glob, Globs, InvalidGlob};
 use crate::paths::{CodexPath, InvalidPath};
 
 /// Names that `default_excludes` leaves out, at any depth.
-pub(crate) const DEFAULT_EXCLUDES: [&str; 6] = [
+pub(crate) const DEFAULT_EXCLUDES: [&str; 9] = [
     "node_modules",
     ".git",
     ".DS_Store",
     "Thumbs.db",
     "*.log",
     ".env*",
+    "dist",
+    "build",
+    "coverage",
 ];
+
+/// The default exclude that matches a literal segment of `glob`.
+pub(super) fn default_exclude_named_by(glob: &Glob) -> Option<&'static str> {
+    let segments = || {
+        let alternatives = glob.alternatives().iter();
+        alternatives.flat_map(|one| one.segments().iter().filter_map(|one| one.literal()))
+    };
+    DEFAULT_EXCLUDES.into_iter().find(|name| {
+        let exclude = Glob::new(name);
+        exclude.is_ok_and(|exclude| segments().any(|segment| exclude.matches(segment.as_bytes())))
+    })
+}
 
 /// The error for an invalid pattern.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -280,17 +295,8 @@ impl Claims {
     /// The default exclude that leaves out files which the rule names: one that matches a literal
     /// segment of its pattern.
     pub fn default_exclude_of(&self, number: usize) -> Option<&'static str> {
-        if !self.patterns.default_excludes {
-            return None;
-        }
-        let segments = || {
-            let alternatives = self.rules[number].glob.alternatives().iter();
-            alternatives.flat_map(|one| one.segments().iter().filter_map(|one| one.literal()))
-        };
-        DEFAULT_EXCLUDES.into_iter().find(|name| {
-            let glob = Glob::new(name);
-            glob.is_ok_and(|glob| segments().any(|segment| glob.matches(segment.as_bytes())))
-        })
+        let named = || default_exclude_named_by(&self.rules[number].glob);
+        self.patterns.default_excludes.then(named).flatten()
     }
 
     /// Whether the rule publishes a file at `source`.

@@ -11,7 +11,9 @@
 
 use bstr::BString;
 
-use super::claims::{ClaimPatterns, Claims, InvalidPattern, MappingPatterns};
+use super::claims::{
+    self, ClaimPatterns, Claims, DEFAULT_EXCLUDES, InvalidPattern, MappingPatterns,
+};
 use super::project::{Project, SCHEME};
 use super::settings::Workspace;
 use super::template;
@@ -26,11 +28,15 @@ pub(crate) struct CodexSelector {
     claims: Claims,
     /// For each rule of the claims, the number of the include that it was made from.
     includes: Vec<usize>,
+    /// Whether the default excludes apply below the projects' directories.
+    default_excludes: bool,
 }
 
 /// A glob from the codex's root, with exceptions.
 struct CodexGlob {
     glob: String,
+    /// The glob for the directories of the projects.
+    directory: String,
     /// Directories that the glob does not match, with everything below.
     except: Vec<String>,
 }
@@ -47,7 +53,13 @@ impl CodexSelector {
             let globs = codex_globs(pattern, workspace);
             globs.into_iter().map(move |glob| (number, glob))
         });
-        Self::compile(globs.collect(), &patterns.exclude, workspace)
+        let default_excludes = project.claims.patterns().default_excludes;
+        Self::compile(
+            globs.collect(),
+            &patterns.exclude,
+            default_excludes,
+            workspace,
+        )
     }
 
     /// Selects the Markdown files of all projects except `project`: the files that frontmatter can
@@ -61,24 +73,32 @@ impl CodexSelector {
         let pattern = format!("{}/*.md", default_directory("**"));
         let glob = CodexGlob {
             glob: pattern,
+            directory: default_directory("*"),
             except: Vec::new(),
         };
-        Self::compile(vec![(0, glob)], &exclude, workspace)
+        let default_excludes = project.claims.patterns().default_excludes;
+        Self::compile(vec![(0, glob)], &exclude, default_excludes, workspace)
     }
 
     fn compile(
         include: Vec<(usize, CodexGlob)>,
         exclude: &[String],
+        default_excludes: bool,
         workspace: &Workspace,
     ) -> Result<Self, Vec<InvalidPattern>> {
         let (includes, globs): (Vec<_>, Vec<_>) = include.into_iter().unzip();
-        let mappings = globs
-            .into_iter()
-            .map(|CodexGlob { glob, except }| MappingPatterns {
-                from: glob,
+        let mappings = globs.into_iter().map(|mut glob| {
+            if default_excludes {
+                let names = pull_excludes();
+                glob.except
+                    .push(format!("{}/**/{{{names}}}", glob.directory));
+            }
+            MappingPatterns {
+                from: glob.glob,
                 to: "selected/".to_owned(),
-                exclude: except,
-            });
+                exclude: glob.except,
+            }
+        });
         let exclude = exclude
             .iter()
             .flat_map(|pattern| exclude_globs(pattern, workspace));
@@ -88,7 +108,11 @@ impl CodexSelector {
             exclude: exclude.collect(),
             ..ClaimPatterns::default()
         })?;
-        Ok(Self { claims, includes })
+        Ok(Self {
+            claims,
+            includes,
+            default_excludes,
+        })
     }
 
     /// A digest of the patterns. Selectors with the same digest select the same paths.
@@ -116,8 +140,9 @@ impl CodexSelector {
         self.claims.can_hold(directory)
     }
 
-    /// Returns a message for each include of `project` that matches none of `paths`. The selector
-    /// must be made from this project's includes.
+    /// Returns a message for each include of `project` that matches none of `paths`, or that names
+    /// files which a default exclude leaves out. The selector must be made from this project's
+    /// includes.
     pub(crate) fn unmatched<'p>(
         &self,
         project: &'p Project,
@@ -134,13 +159,28 @@ impl CodexSelector {
         }
 
         let includes = project.from_codex.include.iter().zip(matched);
-        includes
-            .filter(|(_, matched)| !matched)
-            .map(|(pattern, _)| {
-                let pattern = escaped(pattern.as_bytes());
-                format!("`sync.from_codex.include`: `{pattern}` matches nothing in the codex")
-            })
+        let default_excludes = self.default_excludes;
+        includes.filter_map(move |(pattern, matched)| {
+            let excluded_by = default_excludes.then(|| default_exclude_named_by(pattern));
+            let pattern = escaped(pattern.as_bytes());
+            match excluded_by.flatten() {
+                Some(exclude) => Some(format!(
+                    "`sync.from_codex.include`: `{pattern}` names files that the default exclude `{exclude}` leaves out (`sync.default_excludes: false` turns it off)"
+                )),
+                None if matched => None,
+                None => Some(format!(
+                    "`sync.from_codex.include`: `{pattern}` matches nothing in the codex"
+                )),
+            }
+        })
     }
+}
+
+/// The default excludes of a pull, separated by commas. A `.git` in the codex is not one of them: it
+/// is never pulled, and reported.
+fn pull_excludes() -> String {
+    let names = DEFAULT_EXCLUDES.into_iter().filter(|name| *name != ".git");
+    names.collect::<Vec<_>>().join(",")
 }
 
 /// Converts a pattern `codex://ORG/PROJECT/PATH` to globs from the codex's root.
@@ -175,17 +215,26 @@ fn codex_globs(pattern: &str, workspace: &Workspace) -> Vec<CodexGlob> {
             except.push(default);
             globs.push(CodexGlob {
                 glob: below(&directory),
+                directory,
                 except: Vec::new(),
             });
         }
     }
     if globs.is_empty() || glob::is_pattern(project) {
+        let directory = default_directory(project);
         globs.push(CodexGlob {
-            glob: below(&default_directory(project)),
+            glob: below(&directory),
+            directory,
             except,
         });
     }
     globs
+}
+
+/// The default exclude that matches a literal segment of the path in `codex://ORG/PROJECT/PATH`.
+fn default_exclude_named_by(pattern: &str) -> Option<&'static str> {
+    let path = pattern.strip_prefix(SCHEME)?.splitn(3, '/').nth(2)?;
+    claims::default_exclude_named_by(&Glob::new(path).ok()?)
 }
 
 /// Converts an exclude to globs from the codex's root.

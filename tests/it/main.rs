@@ -35,6 +35,7 @@ mod local_codex;
 mod model;
 mod module_circles;
 mod native;
+mod older_tool;
 mod orphans;
 mod output;
 mod page;

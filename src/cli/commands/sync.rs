@@ -90,6 +90,8 @@ fn sync_with(
         },
         atomic: arguments.atomic,
         force: arguments.force,
+        keeps_unselected: !arguments.include.is_empty()
+            && selected.projects.iter().all(is_only_pulled),
         work_id: arguments.work_id.clone(),
         sources,
         expectation: sync_plan::expectation(arguments, saved),
@@ -113,12 +115,14 @@ fn flags_with_patterns(
     let only_pulls = only_pulls(arguments, || {
         let (_, workspace) = context.load(arguments.env.as_deref(), flags.clone())?;
         let projects = selected(arguments, &workspace, context)?;
-        Ok(projects
-            .iter()
-            .all(|project| project.direction == Direction::FromCodex))
+        Ok(projects.iter().all(is_only_pulled))
     })?;
     flags.extend(patterns(arguments, only_pulls));
     Ok(flags)
+}
+
+fn is_only_pulled(project: &&Project) -> bool {
+    project.direction == Direction::FromCodex
 }
 
 /// Rejects options that cannot be combined with pulling.

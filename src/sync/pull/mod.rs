@@ -158,9 +158,10 @@ impl<'r> PullRun<'r> {
         let removed = removals.iter().map(|request| &request.owner.project);
         group.removed = removed.cloned().collect();
         requests.extend(removals);
-        let guarded = cache
-            .plan(requests, self.request.force)
-            .and_then(|plan| withhold_mass_deletions(self.request, &cache, &group.projects, plan));
+        let guarded = cache.plan(requests, self.request.force).and_then(|plan| {
+            let (projects, refused) = (&group.projects, &group.refused);
+            withhold_mass_deletions(self.request, &cache, projects, refused, plan)
+        });
         Ok(match guarded {
             Ok(GuardedPlan { plan, withheld }) => {
                 group.withhold(withheld);

@@ -1,6 +1,6 @@
 //! Selects the files of the codex that a project pulls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::{BString, ByteSlice};
 
@@ -81,14 +81,31 @@ impl PullRun<'_> {
             selected.files
         };
 
-        record.complete = refused.is_empty();
+        let kept = self.kept_outside(cache, &owner, selector);
+        // The other files may be from an earlier tip.
+        record.complete = refused.is_empty() && kept.is_empty();
         let request = CacheRequest {
             owner,
             record,
             files,
+            kept,
             removes_owner: false,
         };
         Ok((request, refused))
+    }
+
+    /// The files of `owner` that the selector does not select, if the run must not remove them.
+    fn kept_outside(
+        &self,
+        cache: &Cache,
+        owner: &CacheOwner,
+        selector: &CodexSelector,
+    ) -> BTreeSet<BString> {
+        if !self.request.keeps_unselected {
+            return BTreeSet::new();
+        }
+        let files = cache.files_of(owner).into_keys();
+        files.filter(|path| !selector.selects(path)).collect()
     }
 
     /// Whether the cache already has the result of this request, so that the codex's trees are not

@@ -1,6 +1,8 @@
 //! Withholds the projects whose pull would delete too many files of the cache, as when the branch
 //! of the codex was emptied or their patterns no longer match.
 
+use bstr::BString;
+
 use super::super::request::SyncRequest;
 use crate::cache::{Cache, CacheError, CachePlan, CacheRequest};
 use crate::plan::{DeletedFrom, Deletions, ProjectPlan, Withheld};
@@ -20,19 +22,22 @@ pub(super) struct GuardedPlan<'r> {
 }
 
 /// Checks a plan with the deletion guard of each project. The first requests of the plan are those
-/// of `projects`. If projects are withheld, the others are planned again, because they may share
+/// of `projects`, and `refused` has the files of each that match and cannot be pulled. If projects are withheld, the others are planned again, because they may share
 /// files with them.
 pub(super) fn withhold_mass_deletions<'r>(
     request: &SyncRequest<'_>,
     cache: &Cache,
     projects: &[&'r Project],
+    refused: &[Vec<(BString, String)>],
     mut plan: CachePlan,
 ) -> Result<GuardedPlan<'r>, CacheError> {
     let mut reasons: Vec<_> = projects
         .iter()
         .zip(plan.requests())
-        .map(|(project, of_project)| {
-            deletions(cache, &plan, of_project).check(project, request.deletes)
+        .zip(refused)
+        .map(|((project, of_project), refused)| {
+            let nothing_matches = of_project.files.is_empty() && refused.is_empty();
+            deletions(cache, &plan, of_project, nothing_matches).check(project, request.deletes)
         })
         .collect();
     if reasons.iter().all(Option::is_none) {
@@ -65,7 +70,12 @@ pub(super) fn withhold_mass_deletions<'r>(
 
 /// The numbers of the deletion guard for one request. A file that several projects need counts for
 /// each of them.
-fn deletions(cache: &Cache, plan: &CachePlan, of_project: &CacheRequest) -> Deletions {
+fn deletions(
+    cache: &Cache,
+    plan: &CachePlan,
+    of_project: &CacheRequest,
+    nothing_matches: bool,
+) -> Deletions {
     let files = &cache.manifest().files;
     let owner = &of_project.owner;
     let deleted = plan.deleted().filter(|path| {
@@ -85,7 +95,6 @@ fn deletions(cache: &Cache, plan: &CachePlan, of_project: &CacheRequest) -> Dele
         deleted,
         pruned: 0,
         claimed,
-        // An incomplete request has files that match and cannot be pulled.
-        nothing_matches: of_project.files.is_empty() && of_project.record.complete,
+        nothing_matches,
     }
 }

@@ -3,6 +3,7 @@
 use super::findings::Findings;
 use super::tokens::{self, RemotesKey, Tokens};
 use crate::config::layers::{self, with_default};
+use crate::config::location::LayerKind;
 use crate::config::problem::did_you_mean;
 use crate::config::{Configuration, Problem};
 use crate::names::is_branch_name;
@@ -11,13 +12,20 @@ use crate::url::RemoteUrl;
 use crate::workspace::settings::{Remote, Timeouts};
 use crate::workspace::template;
 
-/// The branch of the selected environment, or else of `remote.branch`. `None` means that the
-/// remote's HEAD decides.
+/// The environment of a run without `--env`, if a user has configured its branch. The older tool
+/// always uses it.
+const DEFAULT_ENVIRONMENT: [&str; 3] = ["sync", "environments", "prod"];
+
+/// The branch of the selected environment, or else of `remote.branch`, or else of the default
+/// environment. `None` means that the remote's HEAD decides.
 pub(super) fn branch(configuration: &Configuration, findings: &mut Findings) -> Option<String> {
     let raw = &configuration.raw;
     let Some(name) = &configuration.environment_name else {
-        let branch = raw.remote.branch.clone()?;
-        check_branch(configuration, &branch, &["remote", "branch"], findings);
+        let (branch, key) = match &raw.remote.branch {
+            Some(branch) => (branch.clone(), &["remote", "branch"][..]),
+            None => (default_branch(configuration)?, &DEFAULT_ENVIRONMENT[..]),
+        };
+        check_branch(configuration, &branch, key, findings);
         return Some(branch);
     };
 
@@ -39,6 +47,15 @@ pub(super) fn branch(configuration: &Configuration, findings: &mut Findings) -> 
     let path = ["sync", "environments", name];
     check_branch(configuration, branch, &path, findings);
     Some(branch.clone())
+}
+
+/// The branch of the default environment, if a layer above the defaults has it.
+fn default_branch(configuration: &Configuration) -> Option<String> {
+    let candidates = configuration.layers.candidates(&DEFAULT_ENVIRONMENT);
+    let given = candidates
+        .first()
+        .filter(|one| one.layer != LayerKind::Defaults)?;
+    given.node.as_text().map(str::to_owned)
 }
 
 /// Reports a name that is not the short name of a branch, and returns whether it is one.

@@ -29,13 +29,16 @@ pub(super) const NAMES: [&[u8]; 16] = [
     b"q",
 ];
 
-const DEFAULT_EXCLUDES: [&str; 6] = [
+const DEFAULT_EXCLUDES: [&str; 9] = [
     "**/node_modules",
     "**/.git",
     "**/.DS_Store",
     "**/Thumbs.db",
     "**/*.log",
     "**/.env*",
+    "**/dist",
+    "**/build",
+    "**/coverage",
 ];
 
 // Patterns.

@@ -256,8 +256,8 @@ fn projects_share_the_cache_of_the_workspace_unless_they_have_their_own() {
             "-p",
             "alpha",
             "--from-codex",
-            "--include",
-            "codex://acme/alpha",
+            "--config",
+            "sync.from_codex.include=['codex://acme/alpha']",
         ])
         .code(0);
     assert_eq!(names(&shared), all);
@@ -267,8 +267,8 @@ fn projects_share_the_cache_of_the_workspace_unless_they_have_their_own() {
             "-p",
             "beta",
             "--from-codex",
-            "--include",
-            "codex://acme/beta/",
+            "--config",
+            "sync.from_codex.include=['codex://acme/beta/']",
         ])
         .code(0);
     assert_eq!(names(&shared), all[..2]);

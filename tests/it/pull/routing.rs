@@ -32,8 +32,8 @@ fn frontmatter_selects_the_pulled_documents() {
         .run(&[
             "sync",
             "--from-codex",
-            "--include",
-            "codex://acme/core/none.md",
+            "--config",
+            "sync.from_codex.include=['codex://acme/core/none.md']",
         ])
         .code(0);
     assert_eq!(
