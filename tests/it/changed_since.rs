@@ -357,7 +357,7 @@ fn nothing_selected_is_nothing_to_do() {
     let output = run(&["sync", "--changed-since", "base", "--json"]).json();
     assert_eq!(
         (&output["exit_code"], &output["status"]),
-        (&0.into(), &serde_json::Value::Null)
+        (&0.into(), &"success".into())
     );
     assert_eq!(output["direction"], "to-codex");
 
