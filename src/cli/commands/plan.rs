@@ -92,7 +92,7 @@ fn bounded(reader: impl Read) -> io::Result<Vec<u8>> {
     }
 }
 
-fn unusable(file: &Path, reason: &str) -> CommandError {
+pub(super) fn unusable(file: &Path, reason: &str) -> CommandError {
     let message = format!("`{}` is not a usable plan: {reason}", shown(file));
     let hint = "save a plan with `fractary-codex sync --dry-run --plan-out FILE`".to_owned();
     CommandError::new(exit::USAGE, "plan-file", message, vec![hint])

@@ -46,7 +46,7 @@ fn sync(
         return sync_with(arguments, None, output, context);
     };
     let saved = plan::read(file, context)?;
-    let arguments = sync_plan::arguments(&saved, arguments)?;
+    let arguments = sync_plan::arguments(&saved, file, arguments)?;
     sync_with(&arguments, Some(&saved), output, context)
 }
 

@@ -1,8 +1,10 @@
 //! The options of `sync` about plans: `--plan-out`, `--plan` and `--expect`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::artifact::{Artifact, ArtifactContents};
+use super::plan;
 use super::project_selection::SelectedProjects;
 use crate::cli::args::{Cli, Command, GivenOption, OptionRole, SyncArgs};
 use crate::cli::command_error::CommandError;
@@ -26,12 +28,17 @@ pub(super) fn artifact(
         let message = "`--plan-out` saves the plan of a dry run";
         return Err(CommandError::usage(message).hint("add `--dry-run`"));
     }
-    let published = words(arguments, OptionRole::Publication);
-    // A plan only publishes, also if `sync.direction` is another one when it is carried out.
-    let direction = "--to-codex".to_owned();
-    let options = [direction].into_iter().chain(published).collect();
+    let options = plan_options(arguments);
     let contents = ArtifactContents::Plan { options };
     Artifact::new(contents, file, arguments.output.chosen(), context).map(Some)
+}
+
+/// The options of a plan, in the order of their definition.
+fn plan_options(arguments: &SyncArgs) -> Vec<String> {
+    // A plan only publishes, also if `sync.direction` is another one when it is carried out.
+    let direction = "--to-codex".to_owned();
+    let published = words(arguments, OptionRole::Publication);
+    [direction].into_iter().chain(published).collect()
 }
 
 /// The given options with this role, as words of a command line. The direction is left out.
@@ -45,7 +52,11 @@ fn words(arguments: &SyncArgs, role: OptionRole) -> impl Iterator<Item = String>
 
 /// The arguments of a run that carries out a plan: the options of the plan, and those of this run
 /// that do not decide what is published.
-pub(super) fn arguments(saved: &SavedPlan, arguments: &SyncArgs) -> Result<SyncArgs, CommandError> {
+pub(super) fn arguments(
+    saved: &SavedPlan,
+    file: &Path,
+    arguments: &SyncArgs,
+) -> Result<SyncArgs, CommandError> {
     let is_decided = |option: &&GivenOption| {
         matches!(option.role, OptionRole::Publication | OptionRole::Selection)
     };
@@ -55,21 +66,32 @@ pub(super) fn arguments(saved: &SavedPlan, arguments: &SyncArgs) -> Result<SyncA
         return Err(CommandError::usage(message).hint(hint));
     }
 
+    if !is_saved_form(&saved.options) {
+        let reason = "`options` has words that no run of `--plan-out` saves";
+        return Err(plan::unusable(file, reason));
+    }
+    let run = words(arguments, OptionRole::Run);
+    read(saved.options.iter().cloned().chain(run))
+        .ok_or_else(|| plan::unusable(file, "its options contradict those of this run"))
+}
+
+/// Whether these are options as `--plan-out` saves them: only those that decide what is published.
+/// Reading and writing them again must return the same words. So the words cannot change the meaning
+/// of the options that this run adds, as `--` would.
+fn is_saved_form(options: &[String]) -> bool {
+    let arguments = read(options.iter().cloned());
+    arguments.is_some_and(|arguments| plan_options(&arguments) == options)
+}
+
+/// The arguments of `sync` with these options; `None` if they are invalid.
+fn read(options: impl Iterator<Item = String>) -> Option<SyncArgs> {
     let program = ["fractary-codex", "sync"].map(str::to_owned);
-    let options = saved.options.iter().cloned();
-    let line = program
-        .into_iter()
-        .chain(options)
-        .chain(words(arguments, OptionRole::Run));
-    match Cli::read(line) {
+    match Cli::read(program.into_iter().chain(options)) {
         Ok(Cli {
             command: Command::Sync(arguments),
             ..
-        }) => Ok(*arguments),
-        _ => {
-            let message = "the plan has options that this version of fractary-codex does not have";
-            Err(CommandError::usage(message).hint("save a new plan with this version"))
-        }
+        }) => Some(*arguments),
+        _ => None,
     }
 }
 

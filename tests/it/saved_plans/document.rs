@@ -218,6 +218,42 @@ fn plan_of_another_program_version_does_not_apply() {
 }
 
 #[test]
+fn only_options_that_decide_what_is_published_are_accepted() {
+    let world = World::new();
+    let plan = save(&world, &["--message", "Publish {project}"]);
+    let tip = world.codex.tip();
+    for added in [
+        "--",
+        "alpha",
+        "--all",
+        "--project=alpha",
+        "-palpha",
+        "-C.",
+        "--config=remote.branch=other",
+        "--offline",
+        "--dry-run",
+        "--jobs=1",
+        "--plan=other.json",
+        "--plan-out=other.json",
+        "--from-codex",
+        "--no-such-option",
+    ] {
+        for at in [0, 1, 2] {
+            let mut forged = plan.clone();
+            let options = forged["options"].as_array_mut().unwrap();
+            options.insert(at, json!(added));
+            forge(&world.sandbox, forged);
+            let output = apply(&world, &["--dry-run"]).code(2);
+            let expected = "is not a usable plan: `options`";
+            assert!(output.stderr.contains(expected), "{}", output.stderr);
+            apply(&world, &[]).code(2);
+        }
+    }
+    assert_eq!(world.codex.tip(), tip);
+    assert!(!world.sandbox.path("ws/other.json").exists());
+}
+
+#[test]
 fn cut_plan_is_refused_wherever_it_is_cut() {
     let world = World::new();
     save(&world, &[]);
