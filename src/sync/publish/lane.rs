@@ -19,7 +19,7 @@ use super::server_words::{line_about_bypassed_rules, quote, warn_of_bypassed_rul
 use crate::codex::remote::Rejection;
 use crate::event::Event;
 use crate::object::{Kind, ObjectId, hash};
-use crate::outcome::{Pushed, SyncError, SyncOutcome, Warning};
+use crate::outcome::{Pushed, RemoteState, SyncError, SyncOutcome, Warning};
 use crate::plan::Decision;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::{LaneProjects, SyncRequest};
@@ -263,18 +263,19 @@ impl Lane {
     }
 }
 
-/// The id of the plans of all lanes; `None` if one has no plan.
-pub(super) fn id_of_plans(lanes: &[Lane]) -> Option<ObjectId> {
+/// The id of the plans of all lanes for this remote; `None` if one has no plan.
+///
+/// The URL without its secrets and the branch are a part of it: the same changes to another codex are
+/// another plan.
+pub(super) fn id_of_plans(lanes: &[Lane], remote: &RemoteState) -> Option<ObjectId> {
     let ids: Option<Vec<_>> = lanes
         .iter()
         .map(|lane| lane.planned.as_ref().map(|planned| planned.id))
         .collect();
-    match ids?.as_slice() {
-        [] => None,
-        [id] => Some(*id),
-        ids => {
-            let text: String = ids.iter().map(|id| format!("{id}\n")).collect();
-            Some(hash(Kind::Blob, text.as_bytes()))
-        }
-    }
+    let ids = ids.filter(|ids| !ids.is_empty())?;
+    let mut text: String = ids.iter().map(|id| format!("{id}\n")).collect();
+    text.push_str(&remote.url.without_secrets());
+    text.push('\n');
+    text.push_str(remote.branch.as_deref().unwrap_or_default());
+    Some(hash(Kind::Blob, text.as_bytes()))
 }

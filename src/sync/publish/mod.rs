@@ -550,7 +550,7 @@ fn finish(request: &SyncRequest<'_>, run: Run, result: Result<(), SyncError>) ->
     outcome.pull_requests = proposals.reports();
     outcome.failure = result.err();
     outcome.attempts = pushes;
-    outcome.plan_id = id_of_plans(&lanes);
+    outcome.plan_id = id_of_plans(&lanes, &outcome.remote);
     outcome.plan_facts = expected;
 
     let mut reports = BTreeMap::new();

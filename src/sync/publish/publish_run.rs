@@ -118,7 +118,7 @@ impl Run {
 
     /// The id of the plans of all lanes; `None` if one has no plan.
     pub(super) fn plan_id(&self) -> Option<ObjectId> {
-        id_of_plans(&self.lanes)
+        id_of_plans(&self.lanes, &self.outcome.remote)
     }
 
     /// Plans all open lanes.

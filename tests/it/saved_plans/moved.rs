@@ -136,3 +136,31 @@ fn plan_for_a_sync_branch_is_carried_out_there() {
     assert_eq!(differences(&output), ["beta `projects/beta/README.md`"]);
     assert_eq!(world.tip_of("codex-sync/ws"), moved);
 }
+
+#[test]
+fn id_is_about_one_branch_of_one_codex() {
+    let world = World::new();
+    world.codex.git(&["branch", "other", "main"]);
+    let id = |world: &World, more: &[&str]| {
+        let dry_run = [&["sync", "--all", "--dry-run", "--json"], more].concat();
+        let document = world.run(&dry_run).code(0).json();
+        document["plan_id"].as_str().unwrap().to_owned()
+    };
+    let on_main = id(&world, &[]);
+    let other = ["--config", "remote.branch=other"];
+    assert_ne!(on_main, id(&world, &other));
+    let expect = ["sync", "--all", "--expect", &on_main];
+    world.run(&[&expect, &other[..]].concat()).code(5);
+
+    // A copy of the codex has the same tip and the same files.
+    let copy = world.sandbox.path("copy.git");
+    world
+        .codex
+        .git(&["clone", "-q", "--bare", ".", copy.to_str().unwrap()]);
+    let url = format!("remote.url={}", copy.display());
+    let copied = ["--config", &url];
+    assert_ne!(on_main, id(&world, &copied));
+    world.run(&[&expect, &copied[..]].concat()).code(5);
+
+    world.run(&expect).code(0);
+}
