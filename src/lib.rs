@@ -101,6 +101,9 @@
 //! | a pull would delete too many files of the cache | the guard is `plan::delete_guard`, as for a publish; `sync::pull::withheld_pulls` applies it |
 //! | a pattern selects files of the cache (`cache list --pattern`) | `workspace::covering_pattern` |
 //! | the errors that a dry run predicts for a cache | `cache::simulate` |
+//! | **single documents** | |
+//! | the documents that a URI names (`fetch`) | `workspace::document_uri`; its globs are those of `workspace::codex_selector` |
+//! | the requests for a single document, and when a cache replaces them | `sync::fetch`; the filters are in `TreeLevels::filter` in `codex::remote::transport` and `Store::filter` in `codex::store` |
 //! | **output and errors** | |
 //! | a new output format | `cli::args::output`: `Format`, for commands that report events while they run, and `DocumentFormat`, for all others; the compiler then names the functions that distinguish formats; check the users of `DocumentArgs::is_json` and `Format::is_for_people` by hand; its text is a file in `report` |
 //! | the message, hints and exit status of an error | the message is in the error type of the module, hints in `cli::error_report`, exit statuses in `cli::exit` |

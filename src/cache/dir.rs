@@ -2,7 +2,7 @@
 //! at a time and no link is followed, whatever another process puts there meanwhile.
 
 use std::ffi::OsStr;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -175,6 +175,20 @@ impl CacheDir {
             }
         };
         Ok(DiskEntry::File { mode, id, stat })
+    }
+
+    /// Reads the file at `path`; `None` unless it is a regular file.
+    pub(super) fn read(&self, path: &BStr) -> io::Result<Option<Vec<u8>>> {
+        let Ok((parent, name)) = self.resolve(path, false) else {
+            return Ok(None);
+        };
+        let look = platform::look(&parent, name)?;
+        if look.is_none_or(|look| look.kind != FileKind::File) {
+            return Ok(None);
+        }
+        let mut contents = Vec::new();
+        open_file(&parent, name)?.read_to_end(&mut contents)?;
+        Ok(Some(contents))
     }
 
     /// Opens a directory of the cache to write files into it, and creates it if necessary. With

@@ -16,6 +16,7 @@ use super::own_files::{CACHEDIR_TAG, CACHEDIR_TAG_NAME, GITIGNORE, GITIGNORE_NAM
 use super::request::{CacheOwner, CacheRequest, RequestRecord};
 use crate::interrupt::Interrupt;
 use crate::lock;
+use crate::object::{Kind, hash};
 use crate::plan::Entry;
 use crate::stat::Stat;
 
@@ -142,6 +143,13 @@ impl Cache {
             DiskEntry::File { mode, id, .. } if file.was_written(mode, id) => None,
             _ => Some(Condition::Changed),
         })
+    }
+
+    /// The contents of the file at `path`, if it is the version that the cache wrote.
+    pub(crate) fn contents(&self, path: &BStr) -> Option<Vec<u8>> {
+        let recorded = self.manifest.files.get(path)?;
+        let contents = self.directory.as_ref()?.read(path).ok()??;
+        (hash(Kind::Blob, &contents) == recorded.entry.id).then_some(contents)
     }
 
     /// Requests that remove all files of the owners that `is_selected` selects.

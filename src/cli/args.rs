@@ -6,6 +6,7 @@ mod output;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -130,6 +131,9 @@ pub(crate) enum Command {
     Retire(RetireArgs),
     /// Move the directory of a renamed project in the codex
     Rename(RenameArgs),
+    /// Print or save documents of the codex by their URIs, without a clone
+    #[command(visible_alias = "document-fetch")]
+    Fetch(FetchArgs),
     /// List the projects: root, path in the codex, number of matching files
     Projects(ProjectsArgs),
     /// Inspect or clear the local cache
@@ -216,6 +220,51 @@ pub(crate) enum PlanCommand {
         #[command(flatten)]
         output: PlanOutputArgs,
     },
+}
+
+/// `fetch`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  fractary-codex fetch codex://acme/billing/docs/ledger.md
+  fractary-codex fetch 'codex://acme/*/README.md' --output documents/
+  fractary-codex fetch --json codex://acme/billing/logo.png | jq -r '.documents[0].content' | base64 -d")]
+pub(crate) struct FetchArgs {
+    /// `codex://ORGANIZATION/PROJECT/PATH`; project and path can be globs
+    #[arg(value_name = "URI", required = true, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) uris: Vec<String>,
+    /// Write the document to a file, or all documents to a directory as PROJECT/PATH (`-`: standard
+    /// output)
+    ///
+    /// An existing file is replaced, as a whole. A path that ends with `/` is a directory, which is
+    /// created if it does not exist.
+    #[arg(short, long, value_name = "FILE|DIR")]
+    pub(crate) output: Option<PathBuf>,
+    /// Use a document in the local cache without a request, if it was synced no longer ago than this
+    ///
+    /// A number is in seconds. Without this option, a cached document is used if it is from the
+    /// current tip of the codex, which takes one request.
+    #[arg(long, value_name = "DURATION", value_parser = parse_ttl)]
+    pub(crate) ttl: Option<Duration>,
+    /// Do not contact the remote; use the documents in the local cache, whatever their age
+    #[arg(long, conflicts_with_all = ["ttl", "bypass_cache"])]
+    pub(crate) offline: bool,
+    /// Do not use the local cache
+    #[arg(long, conflicts_with = "ttl")]
+    pub(crate) bypass_cache: bool,
+    /// Use the branch configured for this environment in `sync.environments` [env:
+    /// FRACTARY_CODEX_ENV]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Output options.
+    #[command(flatten)]
+    pub(crate) format: DocumentArgs,
+}
+
+/// Parses a duration, or a number of seconds.
+fn parse_ttl(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().map(Duration::from_secs);
+    let parsed = seconds.or_else(|| humantime::parse_duration(text).ok());
+    parsed.ok_or_else(|| "expected a duration, such as `300`, `5m` or `1h`".to_owned())
 }
 
 /// `retire`.
@@ -430,6 +479,8 @@ pub(crate) enum SchemaOf {
     Matrix,
     /// The file of `sync --dry-run --plan-out FILE`.
     Plan,
+    /// The document of `fetch --json`.
+    Fetch,
 }
 
 /// `doctor`.

@@ -7,7 +7,9 @@ use crate::outcome::SyncError;
 use crate::report::ErrorReport;
 use crate::sync::FormerDirectoryError;
 use crate::sync::changed_since::ChangedSinceError;
+use crate::sync::fetch::FetchError;
 use crate::workspace::SelectError;
+use crate::workspace::document_uri::InvalidUri;
 
 /// An error that ends a command.
 #[derive(Debug)]
@@ -90,6 +92,24 @@ impl From<&FormerDirectoryError> for CommandError {
         Self {
             report: error_report::of_former_directory(error),
             exit: exit::USAGE,
+        }
+    }
+}
+
+impl From<&InvalidUri> for CommandError {
+    fn from(error: &InvalidUri) -> Self {
+        Self {
+            report: error_report::of_uri(error),
+            exit: exit::USAGE,
+        }
+    }
+}
+
+impl From<&FetchError> for CommandError {
+    fn from(error: &FetchError) -> Self {
+        Self {
+            report: error_report::of_fetch(error),
+            exit: exit::of_fetch(error),
         }
     }
 }

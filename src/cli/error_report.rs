@@ -27,8 +27,10 @@ use crate::report::ErrorReport;
 use crate::scan::{ScanError, UnreadableObject, UnusableRepository};
 use crate::sync::FormerDirectoryError;
 use crate::sync::changed_since::ChangedSinceError;
+use crate::sync::fetch::FetchError;
 use crate::text::pluralize;
 use crate::workspace::SelectError;
+use crate::workspace::document_uri::InvalidUri;
 
 /// The hint for a push that is too large for the server.
 const SIZE_LIMIT_HINT: &str = "raise the server's limit for the size of a push (nginx: `client_max_body_size`, git: `receive.maxInputSize`)";
@@ -107,6 +109,92 @@ pub(super) fn of_changed_since(error: &ChangedSinceError) -> ErrorReport {
         hints: vec![hint],
         causes: Vec::new(),
     }
+}
+
+/// Reports a text that is not the URI of a document.
+pub(super) fn of_uri(error: &InvalidUri) -> ErrorReport {
+    let hint = match error {
+        InvalidUri::Directory { uri } => format!(
+            "fetch the documents in it with `{}/**`",
+            escaped(uri.as_bytes())
+        ),
+        InvalidUri::Rejected { .. } | InvalidUri::Path { .. } => {
+            "a document is `codex://ORGANIZATION/PROJECT/PATH`, in the codex of the configuration"
+                .to_owned()
+        }
+    };
+    ErrorReport {
+        kind: "usage".into(),
+        message: error.to_string(),
+        hints: vec![hint],
+        causes: Vec::new(),
+    }
+}
+
+/// Reports why a URI has no document.
+pub(super) fn of_fetch(error: &FetchError) -> ErrorReport {
+    let (kind, hints) = match error {
+        FetchError::NotFound { close, .. } => {
+            let close = close.as_ref();
+            let close = close.map(|uri| format!("did you mean `{}`?", escaped(uri.as_bytes())));
+            (
+                "not-found",
+                close.into_iter().chain(present_names(error)).collect(),
+            )
+        }
+        FetchError::NoMatch { .. } => ("not-found", Vec::new()),
+        FetchError::Directory { uri } => {
+            let hint = format!(
+                "fetch the documents in it with `{}/**`",
+                escaped(uri.as_bytes())
+            );
+            ("is-directory", vec![hint])
+        }
+        FetchError::Link { .. } => {
+            let hint = "symlinks of the codex are not followed; fetch the target by its own URI";
+            ("is-link", vec![hint.to_owned()])
+        }
+        FetchError::Submodule { .. } => ("is-submodule", Vec::new()),
+        FetchError::NotCached { .. } => {
+            let hint = "drop `--offline`, or pull it first: add it to `sync.from_codex.include`";
+            ("not-cached", vec![hint.to_owned()])
+        }
+    };
+    ErrorReport {
+        kind: kind.into(),
+        message: error.to_string(),
+        hints,
+        causes: Vec::new(),
+    }
+}
+
+/// The names in the directory in which a document was searched.
+fn present_names(error: &FetchError) -> Option<String> {
+    let FetchError::NotFound {
+        directory,
+        count,
+        names,
+        ..
+    } = error
+    else {
+        return None;
+    };
+    if names.is_empty() {
+        return None;
+    }
+    let place = match directory.is_empty() {
+        true => "the codex".to_owned(),
+        false => format!("`{}` of the codex", escaped(directory)),
+    };
+    let listed: Vec<_> = names
+        .iter()
+        .map(|name| format!("`{}`", escaped(name)))
+        .collect();
+    let more = match count - names.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    Some(format!("{place} contains {}{more}", listed.join(", ")))
 }
 
 fn known_projects(names: &[String]) -> String {

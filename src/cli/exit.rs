@@ -4,6 +4,7 @@ use crate::cache::CacheError;
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::interrupt::{Interrupt, Interrupted};
 use crate::outcome::{SyncError, SyncOutcome};
+use crate::sync::fetch::FetchError;
 
 /// Done, or nothing to do.
 pub(crate) const DONE: u8 = 0;
@@ -78,6 +79,19 @@ pub(crate) fn of_cache(error: &CacheError) -> u8 {
     match error {
         CacheError::Interrupted(interrupted) => of_signal(*interrupted),
         _ => SOME_FAILED,
+    }
+}
+
+/// The exit status for a URI without a document. A document that does not exist is not a failure of
+/// the remote.
+pub(crate) fn of_fetch(error: &FetchError) -> u8 {
+    match error {
+        FetchError::NotCached { .. } => REMOTE,
+        FetchError::NotFound { .. }
+        | FetchError::NoMatch { .. }
+        | FetchError::Directory { .. }
+        | FetchError::Link { .. }
+        | FetchError::Submodule { .. } => SOME_FAILED,
     }
 }
 

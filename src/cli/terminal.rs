@@ -120,6 +120,17 @@ impl Terminal {
         let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     }
 
+    /// Whether results are written to a terminal.
+    pub(crate) fn shows_results(&self) -> bool {
+        io::stdout().is_terminal()
+    }
+
+    /// Writes a document of the codex, byte for byte.
+    pub(crate) fn document(&self, contents: &[u8]) {
+        let mut out = self.results.clone();
+        let _ = out.write_all(contents).and_then(|()| out.flush());
+    }
+
     /// Writes a generated text, such as a completion script, byte for byte. Nothing foreign is in
     /// it, so it needs no protection against workflow commands.
     pub(crate) fn generated(&self, text: &str) {

@@ -69,6 +69,7 @@ pub(crate) struct Store {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Wants {
     Commits,
+    UpperTrees,
     Trees,
     Everything,
 }
@@ -146,10 +147,22 @@ impl Store {
         }
     }
 
+    /// Makes this a clone for single files: a fetch downloads the root tree and the trees directly
+    /// below it, if the server can leave out the others.
+    pub(crate) fn of_upper_trees(self) -> Self {
+        Self {
+            wants: Wants::UpperTrees,
+            ..self
+        }
+    }
+
     /// The filter that a fetch asks the server for.
     pub(crate) fn filter(&self) -> Option<&'static str> {
         match self.wants {
             Wants::Commits => Some("tree:0"),
+            // The files in the root directory are included. A filter that also excludes blobs would
+            // make git read all trees.
+            Wants::UpperTrees => Some("tree:2"),
             Wants::Trees => Some("blob:none"),
             Wants::Everything => None,
         }
@@ -158,6 +171,12 @@ impl Store {
     /// Whether a fetch downloads the trees of the tip but no file contents.
     pub(crate) fn holds_trees_alone(&self) -> bool {
         self.wants == Wants::Trees
+    }
+
+    /// Whether a fetch downloads no file contents, so that the trees of an earlier run can replace
+    /// it.
+    pub(crate) fn holds_no_contents(&self) -> bool {
+        matches!(self.wants, Wants::UpperTrees | Wants::Trees)
     }
 
     /// Whether the clone is a kept one (`clone.strategy: cached`).
@@ -173,6 +192,12 @@ impl Store {
         self.alternate().take();
         self.written().clear();
         Ok(())
+    }
+
+    /// Replaces the clone by one with all trees, for servers that cannot leave out some of them.
+    pub(crate) fn renew_with_trees(&mut self) -> Result<(), StoreError> {
+        self.wants = Wants::Trees;
+        self.renew()
     }
 
     /// Replaces the clone by one with file contents, for servers that do not send objects by id.

@@ -11,6 +11,7 @@ mod ci_system;
 mod connection;
 pub mod doctor;
 pub(crate) mod expectation;
+pub(crate) mod fetch;
 mod former_directory;
 pub mod history;
 pub mod orphans;

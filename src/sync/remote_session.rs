@@ -218,7 +218,7 @@ fn recorded_listings(
 /// Queries the branches. A repository at a local path that does not exist is created first, if the
 /// run `may_create` it. A sync branch can be missing, but the branch that it is to be merged into
 /// must exist.
-fn find_branches(
+pub(super) fn find_branches(
     request: &SyncRequest<'_>,
     transport: &dyn Transport,
     may_create: bool,

@@ -9,7 +9,7 @@
 //! An exclude is such a pattern, or a glob that is matched both from the codex's root and in each
 //! project's directory.
 
-use bstr::BString;
+use bstr::{BStr, BString, ByteSlice};
 
 use super::claims::{
     self, ClaimPatterns, Claims, DEFAULT_EXCLUDES, InvalidPattern, MappingPatterns,
@@ -80,6 +80,16 @@ impl CodexSelector {
         Self::compile(vec![(0, glob)], &exclude, default_excludes, workspace)
     }
 
+    /// Selects the files that one pattern `codex://ORG/PROJECT/PATH` names.
+    pub(crate) fn of_pattern(
+        pattern: &str,
+        workspace: &Workspace,
+    ) -> Result<Self, Vec<InvalidPattern>> {
+        let globs = codex_globs(pattern, workspace).into_iter();
+        let globs = globs.map(|glob| (0, glob)).collect();
+        Self::compile(globs, &[], false, workspace)
+    }
+
     fn compile(
         include: Vec<(usize, CodexGlob)>,
         exclude: &[String],
@@ -138,6 +148,19 @@ impl CodexSelector {
     /// Whether a selected file can be below this directory of the codex.
     pub(crate) fn can_hold(&self, directory: &[u8]) -> bool {
         self.claims.can_hold(directory)
+    }
+
+    /// The greatest number of segments in the path of a selected file; `None` if there is no limit.
+    pub(crate) fn max_segments(&self) -> Option<usize> {
+        let mappings = self.claims.patterns().mappings.iter();
+        let lengths = mappings.map(|mapping| {
+            let glob = &mapping.from;
+            // A last segment without wildcards also selects everything below.
+            let last = glob.rsplit('/').next().unwrap_or(glob);
+            let is_limited = !glob.contains("**") && glob::is_pattern(last);
+            is_limited.then(|| glob.split('/').count())
+        });
+        lengths.collect::<Option<Vec<_>>>()?.into_iter().max()
     }
 
     /// Returns a message for each include of `project` that matches none of `paths`, or that names
@@ -272,6 +295,33 @@ pub(super) fn all_except(
         exclude: exclude_globs(pattern, workspace),
         ..ClaimPatterns::default()
     })
+}
+
+/// The path in the codex of the file at `path` of a project, which need not be configured.
+pub(crate) fn document_path(project: &str, path: &str, workspace: &Workspace) -> BString {
+    let mut known = workspace.projects.iter();
+    match known.find(|known| known.name.as_str() == project) {
+        Some(known) => known.to.join(path.into()),
+        None => format!("{}/{path}", default_directory(project)).into(),
+    }
+}
+
+/// The project of a file in the codex, and the path of the file in the project; `None` if no project
+/// can have published it. The opposite of [`document_path`].
+pub(crate) fn project_and_path(path: &BStr, workspace: &Workspace) -> Option<(String, BString)> {
+    let below = |directory: &[u8]| path.strip_prefix(directory)?.strip_prefix(b"/");
+    for known in &workspace.projects {
+        if let Some(rest) = below(known.to.as_bstr()) {
+            return Some((known.name.to_string(), rest.into()));
+        }
+    }
+    let default = default_directory("*");
+    let (before, after) = default.split_once('*')?;
+    let rest = path.strip_prefix(before.as_bytes())?;
+    let (name, _) = rest.split_once_str("/")?;
+    let inside = rest[name.len()..].strip_prefix(after.as_bytes())?;
+    let inside = inside.strip_prefix(b"/")?;
+    Some((name.to_str().ok()?.to_owned(), inside.into()))
 }
 
 /// The default directory in the codex of the projects whose names match the glob `project`.

@@ -6,6 +6,7 @@
 pub(crate) mod claims;
 pub(crate) mod codex_selector;
 pub(crate) mod covering_pattern;
+pub(crate) mod document_uri;
 pub(crate) mod project;
 mod resolve;
 mod select;

@@ -21,6 +21,7 @@ mod drift;
 mod examples;
 mod exits;
 mod faults;
+mod fetch;
 mod forge;
 mod guards;
 mod histories;

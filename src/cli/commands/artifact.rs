@@ -93,7 +93,7 @@ impl Artifact {
                 error: None,
             });
         };
-        let error = write_whole(path, &document).err().map(|error| {
+        let error = write_whole(path, document.as_bytes()).err().map(|error| {
             let reason = platform::words_of(&error);
             self.contents.unwritable(name, &reason, exit::SOME_FAILED)
         });

@@ -13,6 +13,7 @@ use crate::cli::exit;
 use crate::config::{self, Configuration, Explanation};
 use crate::event::Event;
 use crate::paths::{escaped, shown};
+use crate::report::fetch::FetchReport;
 use crate::report::json::SyncDocument;
 use crate::report::matrix::MatrixDocument;
 use crate::report::ndjson::Line;
@@ -78,6 +79,7 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
         ConfigCommand::Schema { of } => Ok(to_json(&match of {
             SchemaOf::Config => config::schema(),
             SchemaOf::Events => schemars::schema_for!(Line).to_value(),
+            SchemaOf::Fetch => schemars::schema_for!(FetchReport).to_value(),
             SchemaOf::Matrix => schemars::schema_for!(MatrixDocument).to_value(),
             SchemaOf::Plan => schemars::schema_for!(SavedPlan).to_value(),
             SchemaOf::Sync => schemars::schema_for!(SyncDocument).to_value(),

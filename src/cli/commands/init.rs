@@ -97,7 +97,7 @@ fn write_configuration(path: &Path, text: &str) -> Result<(), CommandError> {
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let directory = path.parent().unwrap_or(path);
     fs::create_dir_all(directory)
-        .and_then(|()| write_whole(&target, text))
+        .and_then(|()| write_whole(&target, text.as_bytes()))
         .map_err(|error| {
             let message = format!(
                 "cannot write `{}`: {}",

@@ -6,6 +6,8 @@ pub(crate) mod cache;
 pub(crate) mod completions_and_man;
 pub(crate) mod config;
 pub(crate) mod doctor;
+mod document_target;
+pub(crate) mod fetch;
 pub(crate) mod init;
 pub(crate) mod plan;
 mod project_selection;
@@ -24,6 +26,7 @@ use super::command_error::CommandError;
 use super::context::Context;
 use super::exit;
 use crate::platform;
+use crate::report::fetch::FetchReport;
 use crate::report::json::{self, SyncDocument};
 use crate::report::ndjson::{Line, ResultTag, line};
 
@@ -48,7 +51,7 @@ fn finish(result: Result<String, CommandError>, json: bool, context: &Context) -
 
 /// Replaces the file at `path` atomically. It keeps the permissions of the replaced file; a new
 /// file gets the default permissions.
-fn write_whole(path: &Path, text: &str) -> io::Result<()> {
+fn write_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(".fractary-codex-")
         .permissions(platform::permissions_of_a_new_file())
@@ -56,7 +59,7 @@ fn write_whole(path: &Path, text: &str) -> io::Result<()> {
     if let Ok(replaced) = path.metadata() {
         file.as_file().set_permissions(replaced.permissions())?;
     }
-    file.write_all(text.as_bytes())?;
+    file.write_all(contents)?;
     file.persist(path)?;
     Ok(())
 }
@@ -98,6 +101,7 @@ pub(crate) fn usage_error_document(
         Some("status") => "status",
         Some("retire") => "retire",
         Some("rename") => "rename",
+        Some("fetch") => return FetchReport::failed(error.report, error.exit).text(),
         _ => return error_document(&error),
     };
     let exit = error.exit;

@@ -36,7 +36,7 @@ pub(crate) use native::NotesLocation;
 pub(crate) use native::http_client;
 pub use rejection::{Rejection, RejectionKind};
 pub(crate) use transport::{
-    Branches, Depth, FIRST_BRANCH, Purpose, PushReply, RefUpdate, RemoteRefs, Transport,
+    Branches, Depth, FIRST_BRANCH, Purpose, PushReply, RefUpdate, RemoteRefs, Transport, TreeLevels,
 };
 
 /// Opens the transport that `remote.transport` selects, for `remote`. It keeps what it learns about

@@ -96,6 +96,27 @@ impl PushReply {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Depth(pub u32);
 
+/// The levels of directories below a tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TreeLevels {
+    /// So many.
+    Some(usize),
+    /// All of them.
+    All,
+}
+
+impl TreeLevels {
+    /// The filter of a request for a tree, by its id, with these levels of trees below it and
+    /// without blobs. git sends the tree itself with any filter.
+    pub(super) fn filter(self) -> String {
+        match self {
+            Self::Some(0) => "tree:0".to_owned(),
+            Self::Some(levels) => format!("combine:tree:{levels}+blob:none"),
+            Self::All => "blob:none".to_owned(),
+        }
+    }
+}
+
 /// The update of one branch by a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RefUpdate<'a> {
@@ -155,6 +176,16 @@ pub(crate) trait Transport: Send + Sync {
         depth: Depth,
         on_signal: OnSignal,
     ) -> Result<Vec<ObjectId>, RemoteError>;
+
+    /// Fetches the trees with these ids, which belong to the tip and are missing from `store`, in
+    /// one request, with the trees that are up to `levels` directories below them. The server can
+    /// send more.
+    fn fetch_trees(
+        &self,
+        store: &Store,
+        ids: &[ObjectId],
+        levels: TreeLevels,
+    ) -> Result<(), RemoteError>;
 
     /// Fetches the blobs with these ids, which belong to the tip and are missing from `store`, in
     /// one request.

@@ -21,7 +21,9 @@ use super::http_response::{is_rate_limit, retry_after};
 use super::refs::{self, NOT_GIT, Refs, SHA_256, WantedRefs};
 use super::rejection::{self, RefResult, Rejection, RejectionKind};
 use super::server_message::{is_of_server, server_words};
-use super::transport::{Branches, Depth, Purpose, PushReply, RefUpdate, RemoteRefs, Transport};
+use super::transport::{
+    Branches, Depth, Purpose, PushReply, RefUpdate, RemoteRefs, Transport, TreeLevels,
+};
 use crate::codex::child_process::{self, Finished, RunError, Supervision, Watch};
 use crate::codex::git_config::Settings;
 use crate::codex::push_contents::PushContents;
@@ -512,6 +514,55 @@ impl GitProcess {
             tracing::debug!(stderr = ?self.context.redacted(&finished.stderr), "the server sends only more than that");
         }
     }
+
+    /// Fetches objects by their ids, with those below them that pass the filter.
+    fn fetch_objects(
+        &self,
+        store: &Store,
+        ids: &[ObjectId],
+        filter: &str,
+    ) -> Result<(), RemoteError> {
+        let idle = self.context.remote.timeout.idle;
+        let failed = |error: io::Error| {
+            self.context
+                .error(RemoteErrorKind::Other, vec![error.to_string()])
+        };
+        let mut list = tempfile::tempfile_in(store.path()).map_err(failed)?;
+        let lines: String = ids.iter().map(|id| format!("{id}\n")).collect();
+        list.write_all(lines.as_bytes())
+            .and_then(|()| list.rewind())
+            .map_err(failed)?;
+        let mut command = self.command(Some(store), idle);
+        // As git fetches missing objects of a partial clone: without negotiation, only the named
+        // objects.
+        command.args([
+            "-c",
+            "fetch.negotiationAlgorithm=noop",
+            "fetch",
+            "--progress",
+            "--no-tags",
+        ]);
+        command.args([
+            "--no-write-fetch-head",
+            "--no-recurse-submodules",
+            &format!("--filter={filter}"),
+            "--stdin",
+            &self.name,
+        ]);
+        command.stdin(list);
+        let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
+        let finished = self.run(
+            command,
+            OnSignal::Stop,
+            |_| self.context.remote.timeout.connect + idle,
+            listen,
+        )?;
+        if finished.status.success() {
+            Ok(())
+        } else {
+            Err(self.failure(&finished))
+        }
+    }
 }
 
 /// Whether a connection was made to the host of `url` itself.
@@ -587,48 +638,18 @@ impl Transport for GitProcess {
         })
     }
 
+    fn fetch_trees(
+        &self,
+        store: &Store,
+        ids: &[ObjectId],
+        levels: TreeLevels,
+    ) -> Result<(), RemoteError> {
+        self.fetch_objects(store, ids, &levels.filter())
+    }
+
     #[tracing::instrument(level = "debug", name = "contents", skip_all, fields(count = ids.len()))]
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError> {
-        let idle = self.context.remote.timeout.idle;
-        let failed = |error: io::Error| {
-            self.context
-                .error(RemoteErrorKind::Other, vec![error.to_string()])
-        };
-        let mut list = tempfile::tempfile_in(store.path()).map_err(failed)?;
-        let lines: String = ids.iter().map(|id| format!("{id}\n")).collect();
-        list.write_all(lines.as_bytes())
-            .and_then(|()| list.rewind())
-            .map_err(failed)?;
-        let mut command = self.command(Some(store), idle);
-        // As git fetches missing objects of a partial clone: without negotiation, only the named
-        // objects.
-        command.args([
-            "-c",
-            "fetch.negotiationAlgorithm=noop",
-            "fetch",
-            "--progress",
-            "--no-tags",
-        ]);
-        command.args([
-            "--no-write-fetch-head",
-            "--no-recurse-submodules",
-            "--filter=blob:none",
-            "--stdin",
-            &self.name,
-        ]);
-        command.stdin(list);
-        let listen = |line: &str| self.progress(Stage::Fetch, "Receiving objects:", line);
-        let finished = self.run(
-            command,
-            OnSignal::Stop,
-            |_| self.context.remote.timeout.connect + idle,
-            listen,
-        )?;
-        if finished.status.success() {
-            Ok(())
-        } else {
-            Err(self.failure(&finished))
-        }
+        self.fetch_objects(store, ids, "blob:none")
     }
 
     fn would_push(&self, store: &Store, update: RefUpdate<'_>) -> Result<PushReply, RemoteError> {

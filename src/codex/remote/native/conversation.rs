@@ -256,7 +256,7 @@ impl Conversation {
         let kept_trees = self
             .kept_trees
             .as_mut()
-            .filter(|_| store.holds_trees_alone());
+            .filter(|_| store.holds_no_contents());
         kept_trees.is_some_and(|kept_trees| kept_trees.restore(store, tip))
     }
 
@@ -291,18 +291,19 @@ impl Conversation {
         Ok(())
     }
 
-    /// Fetches blobs by their ids.
-    pub(super) fn fetch_contents(
+    /// Fetches blobs by their ids, or trees with those below them that pass the filter.
+    pub(super) fn fetch_objects(
         &mut self,
         store: &Store,
         ids: &[ObjectId],
+        filter: Option<&str>,
     ) -> Result<(), Failure> {
         self.listen(OnSignal::Stop);
         let want = Want {
             ids,
             haves: &[],
             depth: None,
-            filter: None,
+            filter,
         };
         // In version 0, a capability shows whether the server sends objects that no ref points to.
         let is_unadvertised = self.services.upload.as_ref().is_some_and(|known| {

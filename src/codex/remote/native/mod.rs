@@ -43,7 +43,9 @@ use super::git_process::{self, GitProcess};
 use super::refs::Refs;
 use super::rejection;
 use super::server_message::{is_of_server, mark, marked, server_words};
-use super::transport::{Branches, Depth, Purpose, PushReply, RefUpdate, RemoteRefs, Transport};
+use super::transport::{
+    Branches, Depth, Purpose, PushReply, RefUpdate, RemoteRefs, Transport, TreeLevels,
+};
 use crate::codex::git_config::{self, Settings};
 use crate::codex::push_contents::PushContents;
 use crate::codex::store::Store;
@@ -324,10 +326,24 @@ impl Transport for Native {
         self.with(fetch, |git| git.fetch(store, branches, depth, on_signal))
     }
 
+    #[tracing::instrument(level = "debug", name = "trees", skip_all, fields(count = ids.len(), ?levels))]
+    fn fetch_trees(
+        &self,
+        store: &Store,
+        ids: &[ObjectId],
+        levels: TreeLevels,
+    ) -> Result<(), RemoteError> {
+        let filter = levels.filter();
+        self.with(
+            |conversation| conversation.fetch_objects(store, ids, Some(&filter)),
+            |git| git.fetch_trees(store, ids, levels),
+        )
+    }
+
     #[tracing::instrument(level = "debug", name = "contents", skip_all, fields(count = ids.len()))]
     fn fetch_contents(&self, store: &Store, ids: &[ObjectId]) -> Result<(), RemoteError> {
         self.with(
-            |conversation| conversation.fetch_contents(store, ids),
+            |conversation| conversation.fetch_objects(store, ids, None),
             |git| git.fetch_contents(store, ids),
         )
     }

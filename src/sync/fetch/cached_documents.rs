@@ -1,0 +1,152 @@
+//! Documents in the local caches of the workspace.
+
+use std::collections::BTreeSet;
+
+use bstr::BStr;
+
+use super::codex_document::{CodexDocument, ReadFrom};
+use crate::cache::{Cache, RequestRecord};
+use crate::object::ObjectId;
+use crate::plan::Entry;
+use crate::sync::SyncRequest;
+use crate::workspace::document_uri::DocumentUri;
+
+/// The caches, opened without a lock: each file is replaced as a whole, and its contents are
+/// compared with the manifest.
+#[derive(Default)]
+pub(super) struct CachedDocuments {
+    caches: Vec<Cache>,
+    /// The URL of the codex, as the caches record it.
+    remote: String,
+    /// The selected branch; `None` if it is not known yet.
+    branch: Option<String>,
+}
+
+/// A requirement on the sync that wrote a cached document.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Currency {
+    /// It was made at this time, in seconds since the epoch, or later.
+    Since(i64),
+    /// The tip of the branch was this commit.
+    Tip(ObjectId),
+    /// None.
+    Any,
+}
+
+impl Currency {
+    fn is_met_by(self, record: &RequestRecord) -> bool {
+        match self {
+            Self::Since(time) => record.time >= time,
+            Self::Tip(tip) => record.tip == Some(tip),
+            Self::Any => true,
+        }
+    }
+}
+
+impl CachedDocuments {
+    /// Opens the caches of all projects, and that of the workspace. One that cannot be read has no
+    /// documents.
+    pub(super) fn open(request: &SyncRequest<'_>) -> Self {
+        let workspace = request.workspace;
+        let projects = workspace.projects.iter();
+        let paths: BTreeSet<_> = projects
+            .map(|project| &project.cache_dir)
+            .chain([&workspace.cache_dir])
+            .collect();
+        let opened = paths.into_iter().filter_map(|path| {
+            let opened = Cache::open_read_only(path);
+            opened
+                .inspect_err(|error| tracing::debug!(%error, "the cache is not used"))
+                .ok()
+        });
+        Self {
+            caches: opened.collect(),
+            remote: workspace.remote.url.to_string(),
+            branch: workspace.remote.branch.clone(),
+        }
+    }
+
+    /// Sets the branch, once it is known.
+    pub(super) fn set_branch(&mut self, branch: &str) {
+        self.branch = Some(branch.to_owned());
+    }
+
+    /// The document that `uri` names, if it names only one, and a cache has a version that is
+    /// `current`.
+    pub(super) fn document(&self, uri: &DocumentUri, current: Currency) -> Option<CodexDocument> {
+        self.find(uri.path()?.as_bstr(), current)
+    }
+
+    /// All cached documents that `uri` names.
+    pub(super) fn matching(&self, uri: &DocumentUri) -> Vec<CodexDocument> {
+        if uri.path().is_some() {
+            return self.document(uri, Currency::Any).into_iter().collect();
+        }
+        let files = self.caches.iter().flat_map(|cache| &cache.manifest().files);
+        let paths: BTreeSet<_> = files
+            .map(|(path, _)| path)
+            .filter(|path| uri.names(path.as_ref()))
+            .collect();
+        let documents = paths.into_iter();
+        documents
+            .filter_map(|path| self.find(path.as_ref(), Currency::Any))
+            .collect()
+    }
+
+    /// The contents of the file at `path`, if a cache has them with this id.
+    pub(super) fn contents(&self, path: &BStr, id: ObjectId) -> Option<Vec<u8>> {
+        let mut caches = self.caches.iter().filter(|cache| {
+            let file = cache.manifest().files.get(path);
+            file.is_some_and(|file| file.entry.id == id)
+        });
+        caches.find_map(|cache| cache.contents(path))
+    }
+
+    /// The newest version of the document at `path` that is `current`, without local edits.
+    fn find(&self, path: &BStr, current: Currency) -> Option<CodexDocument> {
+        let mut candidates: Vec<_> = self
+            .caches
+            .iter()
+            .filter_map(|cache| {
+                let (entry, record) = self.recorded(cache, path, current)?;
+                Some((record.time, cache, entry, record.tip))
+            })
+            .collect();
+        candidates.sort_by_key(|(time, ..)| std::cmp::Reverse(*time));
+        candidates.into_iter().find_map(|(_, cache, entry, tip)| {
+            Some(CodexDocument {
+                path: path.to_owned(),
+                entry,
+                contents: cache.contents(path)?,
+                origin: ReadFrom::Cache,
+                tip,
+                source: None,
+            })
+        })
+    }
+
+    /// The record of a cache about the file at `path`, with the newest sync that is `current`. A sync
+    /// that did not write all of its files does not count, because the file may be an older version.
+    fn recorded<'c>(
+        &self,
+        cache: &'c Cache,
+        path: &BStr,
+        current: Currency,
+    ) -> Option<(Entry, &'c RequestRecord)> {
+        let manifest = cache.manifest();
+        let file = manifest.files.get(path)?;
+        let is_usable = |record: &&RequestRecord| {
+            let branch = self.branch.as_ref();
+            record.complete
+                && record.remote == self.remote
+                && branch.is_none_or(|branch| *branch == record.branch)
+                && current.is_met_by(record)
+        };
+        let records = file.owners.iter();
+        let record = records
+            .filter_map(|owner| manifest.owners.get(owner))
+            .filter(is_usable)
+            .max_by_key(|record| record.time)?;
+        Some((file.entry, record))
+    }
+}
