@@ -9,6 +9,7 @@
 //! so that it cannot be computed backwards. A password in a URL can be short: its digest is that of
 //! the user and the host.
 
+mod letter_pairs;
 mod long_words;
 mod named_rules;
 mod private_key;
@@ -121,7 +122,10 @@ fn matching(
     let secret = groups.get(1).map_or(whole.clone(), |group| {
         start + group.start()..start + group.end()
     });
-    proof::prove(proof, contents, &whole, secret)
+    let random = groups.name("random").map_or(secret.clone(), |group| {
+        start + group.start()..start + group.end()
+    });
+    proof::prove(proof, contents, &whole, secret, &random)
 }
 
 fn is_in_word(contents: &[u8], at: usize) -> bool {

@@ -1,13 +1,13 @@
 //! The table of keys without a form of their own. Only the name of the service near such a key
 //! distinguishes it from other text.
 
-use super::rule::{SecretRule, setting};
+use super::rule::{Anchor, SecretRule, setting};
 
 /// Between a name and its value: signs, and the words of a sentence, a table or a call.
 macro_rules! separator {
     () => {
         concat!(
-            r"(?:[^A-Za-z0-9]{1,24}?(?i:(?:value|is|was|to|t[dh]|default|const|str|string|code|strong|b)\b[^A-Za-z0-9]{1,24}?){0,3}",
+            r"(?:[^A-Za-z0-9]{1,24}?(?i:(?:value|is|was|to|t[dh]|type|sensitive|true|default|const|str|string|code|strong|b)\b[^A-Za-z0-9]{1,24}?){0,5}",
             r#"(?:["'`][A-Za-z0-9_.@-]{1,40}["'`],[ \t]{0,4}["'`])?)"#
         )
     };
@@ -450,7 +450,7 @@ pub(super) const NAMED: &[SecretRule] = &[
         &["dropbox"],
         near!(
             "dropbox",
-            "[A-Za-z0-9_-]{64}|[a-z0-9]{11}AAAAAAAAAA[A-Za-z0-9_=-]{43}"
+            "[A-Za-z0-9_-]{11}AAAAAAAAAA(?P<random>[A-Za-z0-9_=-]{43})|[A-Za-z0-9_-]{64}|[a-z0-9]{15}"
         ),
     ),
     setting(
@@ -459,4 +459,113 @@ pub(super) const NAMED: &[SecretRule] = &[
         &["infura"],
         near!("infura", "[a-f0-9]{32}"),
     ),
+    setting(
+        "azure-devops-token",
+        "an Azure DevOps token",
+        &[
+            "azure_devops",
+            "azure-devops",
+            "azure devops",
+            "azuredevops",
+            "ado_",
+            "vsts_",
+        ],
+        assigned!(
+            r"(?:azure[ _.-]?devops|ado_|vsts_)[A-Za-z_. -]{0,40}?(?:pat|token)",
+            "[a-z0-9]{52}"
+        ),
+    ),
+    setting(
+        "discord-secret",
+        "a Discord client secret",
+        &["discord"],
+        near!("discord", "[A-Za-z0-9_-]{32}"),
+    ),
+    setting(
+        "ngrok-token",
+        "an ngrok token",
+        &["ngrok"],
+        near!("ngrok", "[0-9][A-Za-z0-9]{24,28}_[A-Za-z0-9]{19,23}"),
+    ),
+    setting(
+        "plaid-secret",
+        "a Plaid secret",
+        &["plaid"],
+        near!("plaid", "[a-f0-9]{30}"),
+    ),
+    setting(
+        "slack-secret",
+        "a Slack secret",
+        &["slack"],
+        near!("slack", "[a-f0-9]{32}"),
+    ),
+    setting(
+        "travis-token",
+        "a Travis CI token",
+        &["travis"],
+        near!("travis(?:[ _.-]?ci)?", "[A-Za-z0-9_-]{22}"),
+    ),
+    setting(
+        "together-key",
+        "a Together API key",
+        &[
+            "together_",
+            "together.",
+            "together-",
+            "togetherai",
+            "together ai",
+        ],
+        near!("together", "[a-f0-9]{64}"),
+    ),
+    setting(
+        "cohere-key",
+        "a Cohere API key",
+        &["co_api_key"],
+        assigned!("co_api_key", "[A-Za-z0-9]{40}"),
+    ),
+    setting(
+        "railway-token",
+        "a Railway token",
+        &["railway"],
+        near!("railway", "[a-f0-9]{8}(?:-[a-f0-9]{4}){3}-[a-f0-9]{12}"),
+    ),
+    setting(
+        "contentful-token",
+        "a Contentful token",
+        &["contentful"],
+        near!("contentful", "[A-Za-z0-9_-]{43}"),
+    ),
+    setting(
+        "yandex-oauth-token",
+        "a Yandex OAuth token",
+        &["yandex", "oauth"],
+        near!(
+            "yandex|oauth",
+            "AQAAAA[A-Za-z0-9_-]{5}(?P<random>[A-Za-z0-9_-]{28})"
+        ),
+    ),
+    setting(
+        "rails-secret",
+        "a secret key of Rails",
+        &["secret_key_base"],
+        assigned!("secret_key_base", "[a-f0-9]{128}"),
+    ),
+    setting(
+        "wireguard-key",
+        "a WireGuard private key",
+        &["wg_private", "wireguard"],
+        assigned!(
+            "(?:wg|wireguard)[ _.-]?private[ _.-]?key",
+            "[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]="
+        ),
+    ),
+    SecretRule {
+        anchor: Anchor::Keyword,
+        ..setting(
+            "box-secret",
+            "a Box client secret",
+            &["box"],
+            near!("box", "[A-Za-z0-9]{32}"),
+        )
+    },
 ];

@@ -9,7 +9,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bstr::ByteSlice;
 
-use super::randomness::{PLACEHOLDERS, contains_any, entropy, longest_run};
+use super::randomness::{PLACEHOLDERS, contains_any, entropy, has_placeholder, longest_run};
 
 /// The greatest distance from the first line of a key to its text, in bytes.
 const MAX_DISTANCE: usize = 1_000;
@@ -112,7 +112,7 @@ fn is_key(text: &[u8]) -> bool {
         && entropy(text) >= 3.5
         && longest_run(end, |a, b| a == b) < 8
         && longest_run(end, |a, b| a.wrapping_add(1) == b) < 8
-        && !contains_any(&start.to_ascii_lowercase(), &PLACEHOLDERS)
+        && !has_placeholder(start, &PLACEHOLDERS)
 }
 
 /// Whether an RSA key has fewer than 1024 bits. Such a key is only used in tests. The text begins

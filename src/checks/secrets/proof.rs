@@ -4,10 +4,12 @@
 use std::ops::Range;
 
 use base64::Engine;
-use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use bstr::ByteSlice;
 use libdeflater::Crc;
 use serde_json::Value;
 
+use super::letter_pairs::unreadable_share;
 use super::private_key::private_key;
 use super::randomness::{MIN_ENTROPY, contains_any, is_random};
 use super::rule::Proof;
@@ -15,6 +17,13 @@ use super::url_account::url_account;
 
 /// The greatest distance of the two parts of an AWS key pair, in bytes.
 const PAIR_DISTANCE: usize = 300;
+
+/// The greatest distance of the members of a JSON web key, in bytes.
+const MEMBER_DISTANCE: usize = 3_000;
+/// The minimum share of unreadable pairs in a key without a form of its own.
+const MIN_UNREADABLE: f64 = 0.15;
+/// The minimum share in a text without a digit.
+const MIN_UNREADABLE_LETTERS: f64 = 0.25;
 
 /// Words before a hexadecimal text that is no secret, in lower case.
 const DIGEST_WORDS: [&str; 13] = [
@@ -34,14 +43,15 @@ const DIGEST_WORDS: [&str; 13] = [
 ];
 
 /// The place of the secret and the text of its digest, if the match `whole` with the group `secret`
-/// is proven to be one.
+/// is proven to be one. `random` is the part of the secret that is random.
 pub(super) fn prove(
     proof: Proof,
     contents: &[u8],
     whole: &Range<usize>,
     secret: Range<usize>,
+    random: &Range<usize>,
 ) -> Option<(Range<usize>, Vec<u8>)> {
-    let text = &contents[secret.clone()];
+    let text = &contents[random.clone()];
     let own = |secret: Range<usize>| {
         let subject = contents[secret.clone()].to_vec();
         (secret, subject)
@@ -59,6 +69,11 @@ pub(super) fn prove(
         Proof::WebToken => is_web_token(text).then(|| own(secret)),
         Proof::AwsPair => pair(contents, whole).map(own),
         Proof::PrivateKey => private_key(contents, whole),
+        Proof::WrappedKey => wrapped_key(text).map(|key| (secret, key)),
+        Proof::JsonWebKey => {
+            let is_key = is_web_key_member(contents, whole) && is_random(text, MIN_ENTROPY);
+            is_key.then(|| own(secret))
+        }
         Proof::UrlPassword => {
             let account = url_account(text)?;
             Some((secret, account))
@@ -66,7 +81,8 @@ pub(super) fn prove(
     }
 }
 
-/// Whether a text has digits and letters, and is no name whose words are joined by `-` or `_`.
+/// Whether a text is unreadable, has digits and letters or letters of both cases, and is no name
+/// whose words are joined by `-` or `_`.
 fn is_mixed(text: &[u8]) -> bool {
     let has = |is: fn(&u8) -> bool| text.iter().any(is);
     let is_hexadecimal = text
@@ -74,9 +90,32 @@ fn is_mixed(text: &[u8]) -> bool {
         .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
     let has_both_cases = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
     let is_joined = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
-    has(u8::is_ascii_digit)
+    let has_digits = has(u8::is_ascii_digit)
         && has(u8::is_ascii_alphabetic)
-        && (is_hexadecimal || has_both_cases || !is_joined)
+        && (is_hexadecimal || has_both_cases || !is_joined);
+    let unreadable = unreadable_share(text);
+    let is_unreadable = has_both_cases && unreadable >= MIN_UNREADABLE_LETTERS;
+    unreadable >= MIN_UNREADABLE && (has_digits || is_unreadable)
+}
+
+/// The text of a private key in base64 as a whole, without line breaks.
+fn wrapped_key(text: &[u8]) -> Option<Vec<u8>> {
+    // A number of characters that four does not divide has no full last byte.
+    let whole = text.len() / 4 * 4;
+    let key = BASE64_STANDARD.decode(&text[..whole]).ok()?;
+    let start = key.find("PRIVATE KEY")?;
+    let end = start + key[start..].find("----")? + 4;
+    private_key(&key, &(start..end)).map(|(_, text)| text)
+}
+
+/// Whether a member is that of a private JSON web key: `d`, or `k` of a symmetric key.
+fn is_web_key_member(contents: &[u8], member: &Range<usize>) -> bool {
+    let start = member.start.saturating_sub(MEMBER_DISTANCE);
+    let end = contents.len().min(member.end + MEMBER_DISTANCE);
+    let around = &contents[start..end];
+    let is_symmetric = around.contains_str(r#""oct"#);
+    let is_private = contents[member.start..].starts_with(br#""d"#);
+    around.contains_str(r#""kty"#) && (is_private || is_symmetric)
 }
 
 /// Whether the last six characters are the CRC-32 of the thirty before them, in base 62.
@@ -144,7 +183,7 @@ fn pair(contents: &[u8], identifier: &Range<usize>) -> Option<Range<usize>> {
         text.len() == 40
             && has(u8::is_ascii_uppercase)
             && has(u8::is_ascii_lowercase)
-            && has(u8::is_ascii_digit)
+            && (has(u8::is_ascii_digit) || unreadable_share(text) >= MIN_UNREADABLE_LETTERS)
             && is_random(text, 3.8)
     })
 }

@@ -2,6 +2,8 @@
 
 use bstr::ByteSlice;
 
+use super::letter_pairs::unreadable_share;
+
 /// The minimum entropy of a secret, in bits per character.
 pub(super) const MIN_ENTROPY: f64 = 2.9;
 
@@ -27,14 +29,46 @@ pub(super) const PLACEHOLDERS: [&str; 18] = [
     "eby8vdm02xnocqflquwjpllmetlcdxj1ouzft50usrz6ifsufq2uverc",
     "....",
 ];
+
+/// The length from which a word of a placeholder is no part of a random text by chance.
+const MIN_CERTAIN: usize = 7;
+/// The minimum length of a random text beside a shorter word.
+const MIN_BESIDE: usize = 14;
+/// The minimum share of unreadable pairs in a random text beside a shorter word.
+const MIN_UNREADABLE_BESIDE: f64 = 0.35;
+
 /// Whether a text looks random: no placeholder, no run of equal or consecutive characters, and many
 /// different ones.
 pub(super) fn is_random(text: &[u8], min_entropy: f64) -> bool {
     let lower = text.to_ascii_lowercase();
-    !contains_any(&lower, &PLACEHOLDERS)
+    !has_placeholder(text, &PLACEHOLDERS)
         && longest_run(text, |a, b| a == b) < 6
         && longest_run(&lower, |a, b| a.wrapping_add(1) == b) < 8
         && entropy(text) >= min_entropy
+}
+
+/// Whether a text contains one of the words of placeholders, which are in lower case. A text that
+/// is random beside one short word contains it by chance.
+pub(super) fn has_placeholder(text: &[u8], words: &[&str]) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let mut found = words.iter().filter(|word| lower.contains_str(word));
+    match (found.next(), found.next()) {
+        (None, _) => false,
+        (Some(word), None) if word.len() < MIN_CERTAIN => !is_random_beside(text, &lower, word),
+        _ => true,
+    }
+}
+
+/// Whether a text without a word is random. `lower` is the text in lower case.
+fn is_random_beside(text: &[u8], lower: &[u8], word: &str) -> bool {
+    let mut rest = Vec::with_capacity(text.len());
+    let mut end = 0;
+    for start in lower.find_iter(word) {
+        rest.extend_from_slice(&text[end..start]);
+        end = start + word.len();
+    }
+    rest.extend_from_slice(&text[end..]);
+    rest.len() >= MIN_BESIDE && unreadable_share(&rest) >= MIN_UNREADABLE_BESIDE
 }
 
 pub(super) fn contains_any(text: &[u8], words: &[&str]) -> bool {

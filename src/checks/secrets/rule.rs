@@ -8,7 +8,8 @@ pub(super) struct SecretRule {
     pub name: &'static str,
     /// Lower-case texts of which one is in every secret of this kind, or right before it.
     pub keywords: &'static [&'static str],
-    /// A regular expression. The secret is its first group, or else the whole match.
+    /// A regular expression. The secret is its first group, or else the whole match. If the format
+    /// has a part that is not random, such as a run of `A`, the group `random` is the other part.
     pub pattern: &'static str,
     /// The place of the pattern.
     pub anchor: Anchor,
@@ -42,6 +43,10 @@ pub(super) enum Proof {
     AwsPair,
     /// The lines after the match are the base64 text of a private key.
     PrivateKey,
+    /// The text is that of a private key, in base64 as a whole.
+    WrappedKey,
+    /// The match is a private member of a JSON web key.
+    JsonWebKey,
     /// The user info of a URL has a password that looks random.
     UrlPassword,
 }

@@ -3,7 +3,9 @@
 //! Not in the table: passwords and keys without a form of their own, which look like other text;
 //! identifiers that are public; and keys of test environments such as Stripe's `sk_test_`.
 
-use super::rule::Proof::{AwsPair, Checksum, Named, PrivateKey, UrlPassword, WebToken};
+use super::rule::Proof::{
+    AwsPair, Checksum, JsonWebKey, Named, PrivateKey, UrlPassword, WebToken, WrappedKey,
+};
 use super::rule::{SecretRule, inside, prefix, setting};
 
 /// The formats. Of two rules that match the same text, the first one reports it.
@@ -262,6 +264,12 @@ pub(super) const FORMATS: &[SecretRule] = &[
         &["sharedaccesskey="],
         "(?i:SharedAccessKey)=([A-Za-z0-9+/]{43}=)",
     ),
+    setting(
+        "azure-app-configuration-secret",
+        "an Azure App Configuration secret",
+        &[".azconfig.io"],
+        r"(?i:\.azconfig\.io;Id=[^;\s]{1,70};Secret)=([A-Za-z0-9+/]{80,90}={0,2}|[A-Za-z0-9+/]{43}=)",
+    ),
     inside(
         "azure-client-secret",
         "an Azure client secret",
@@ -278,7 +286,7 @@ pub(super) const FORMATS: &[SecretRule] = &[
         "azure-devops-token",
         "an Azure DevOps token",
         &["azdo"],
-        "[A-Za-z0-9]{76}AZDO[A-Za-z0-9]{4}",
+        "((?P<random>[A-Za-z0-9]{52})[A-Za-z0-9]{24}AZDO[A-Za-z0-9]{4})",
     ),
     prefix(
         "digitalocean-token",
@@ -477,7 +485,7 @@ pub(super) const FORMATS: &[SecretRule] = &[
         "azure-ai-key",
         "an Azure AI services key",
         &["jqqj9"],
-        "[A-Za-z0-9]{52}JQQJ9[A-Za-z0-9]{27}",
+        "((?P<random>[A-Za-z0-9]{52})JQQJ9[A-Za-z0-9]{27})",
     ),
     prefix(
         "cloudflare-token",
@@ -719,7 +727,7 @@ pub(super) const FORMATS: &[SecretRule] = &[
         "slack-webhook",
         "a Slack webhook",
         &["hooks.slack.com/"],
-        r"hooks\.slack\.com/(?:services/T[A-Z0-9]{6,12}/B[A-Z0-9]{6,12}/|(?:workflows|triggers)/[A-Z0-9/]{10,40}/)([A-Za-z0-9]{20,48})",
+        r"hooks\.slack\.com/(?:services/T[A-Z0-9]{6,12}/B[A-Z0-9]{6,12}/|(?:workflows|triggers)/[A-Z0-9/]{10,60}/)([A-Za-z0-9]{20,48})",
     ),
     prefix(
         "discord-webhook",
@@ -737,7 +745,7 @@ pub(super) const FORMATS: &[SecretRule] = &[
         "telegram-token",
         "a Telegram bot token",
         &[":aa"],
-        "(?:bot)?([0-9]{8,10}:AA[A-Za-z0-9_-]{32,33})",
+        "(?:bot)?([0-9]{8,10}:(?P<random>AA[A-Za-z0-9_-]{32,33}))",
     ),
     inside(
         "teams-webhook",
@@ -791,7 +799,7 @@ pub(super) const FORMATS: &[SecretRule] = &[
         "twitter-token",
         "a token of X",
         &["aaaaaaaaaaaaaaaaaaaa"],
-        "A{20,24}([A-Za-z0-9%]{60,120})",
+        "(A{20}[A-Za-z0-9%]{12}(?P<random>[A-Za-z0-9%]{50,120}))",
     ),
     prefix(
         "linkedin-secret",
@@ -967,6 +975,19 @@ pub(super) const FORMATS: &[SecretRule] = &[
         "AQE[a-z]hmf[A-Za-z0-9+/=*-]{80,260}",
     ),
     // Work and monitoring.
+    prefix(
+        "zapier-webhook",
+        "a Zapier webhook",
+        &["hooks.zapier.com/hooks/catch/"],
+        "hooks\\.zapier\\.com/hooks/catch/([0-9]{5,10}/[a-z0-9]{6,10})",
+    )
+    .with(Named),
+    prefix(
+        "adobe-secret",
+        "an Adobe client secret",
+        &["p8e-"],
+        "p8e-[A-Za-z0-9_-]{32}",
+    ),
     prefix(
         "linear-key",
         "a Linear API key",
@@ -1183,6 +1204,20 @@ pub(super) const FORMATS: &[SecretRule] = &[
         r"(?i:private key)(?: BLOCK)? ?----",
     )
     .with(PrivateKey),
+    prefix(
+        "wrapped-private-key",
+        "a private key in base64",
+        &["ls0tls1crudjti"],
+        "LS0tLS1CRUdJTi[A-Za-z0-9+/]{60}[A-Za-z0-9+/]*={0,2}",
+    )
+    .with(WrappedKey),
+    setting(
+        "json-web-key",
+        "a private JSON web key",
+        &["\"d\"", "\"d\\\"", "\"k\"", "\"k\\\""],
+        r#""[dk]\\?"\s{0,8}:\s{0,8}\\?"([A-Za-z0-9_-]{22,1400})"#,
+    )
+    .with(JsonWebKey),
     prefix(
         "minisign-key",
         "a minisign secret key",

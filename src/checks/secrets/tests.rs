@@ -338,6 +338,57 @@ const EXAMPLES: &[(&str, &str)] = &[
         "postgres://app:{A8}-{A8}9@db.acme.io:5432/app",
     ),
     ("url-password", "https://ci:{A8}_{A8}9@git.acme.io/x.git"),
+    (
+        "azure-app-configuration-secret",
+        "Endpoint=https://a.azconfig.io;Id={A4}-l9-s0:{A20};Secret={b43}=",
+    ),
+    (
+        "azure-devops-token",
+        "AZURE_DEVOPS_EXT_PAT={A52}JQQJ99BKACAAAAAAAAAAAAASAZDO{A4}",
+    ),
+    ("azure-devops-token", "ADO_PAT={q51}7"),
+    ("azure-devops-token", "VSTS_TOKEN: {q51}7"),
+    ("telegram-token", "7777777{d3}:AA{A33}"),
+    ("twitter-token", "AAAAAAAAAAAAAAAAAAAAA{A5}AAAAAA{A80}"),
+    ("dropbox-secret", "dropbox token {L11}AAAAAAAAAA{A43}"),
+    ("dropbox-secret", "DROPBOX_APP_SECRET={L14}7"),
+    ("yandex-oauth-token", "YANDEX_TOKEN=AQAAAAAAAAA{A28}"),
+    (
+        "slack-webhook",
+        "https://hooks.slack.com/workflows/T{U10}/A{U10}/{d18}/{A24}",
+    ),
+    ("slack-secret", "SLACK_SIGNING_SECRET={x32}"),
+    (
+        "zapier-webhook",
+        "https://hooks.zapier.com/hooks/catch/{d7}/{L3}7{L3}",
+    ),
+    ("adobe-secret", "p8e-{A32}"),
+    ("json-web-key", r#"{"kty":"EC","d":"{w43}","kid":"1"}"#),
+    ("json-web-key", r#"{"kty":"oct","k":"{w43}"}"#),
+    ("box-secret", "BOX_CLIENT_SECRET={A32}"),
+    ("discord-secret", "DISCORD_CLIENT_SECRET={A32}"),
+    ("ngrok-token", "ngrok config add-authtoken 2{A26}_{A21}"),
+    ("plaid-secret", "PLAID_SECRET={x30}"),
+    ("travis-token", "TRAVIS_API_TOKEN={A22}"),
+    ("together-key", "TOGETHER_API_KEY={x64}"),
+    ("cohere-key", "CO_API_KEY={A40}"),
+    ("railway-token", "RAILWAY_TOKEN={x8}-{x4}-{x4}-{x4}-{x12}"),
+    ("contentful-token", "CONTENTFUL_ACCESS_TOKEN={A43}"),
+    ("rails-secret", "SECRET_KEY_BASE={x128}"),
+    ("wireguard-key", "WG_PRIVATE_KEY={A42}A="),
+    ("pagerduty-key", "PAGERDUTY_API_KEY=u+{a18}"),
+    ("jira-token", "JIRA_API_TOKEN: {a24}"),
+    ("vercel-token", "VERCEL_TOKEN={a24}"),
+    (
+        "vercel-token",
+        "variable \"vercel_token\" {\n  type = string\n  default = \"{A24}\"\n}",
+    ),
+    ("aws-secret-key", "AWS_SECRET_ACCESS_KEY={a40}"),
+    ("gitlab-token", "glpat-{A8}fake{A8}"),
+    (
+        "url-password",
+        "postgres://app:{A8}81pwdVP7{A8}@10.20.4.17/orders",
+    ),
 ];
 
 fn alphabet(sign: char) -> &'static [u8] {
@@ -417,6 +468,9 @@ fn every_kind_is_found_in_prose_settings_and_code() {
         "json-web-token",
         web_token(r#"{"sub":"ada","iat":1}"#, &mut random),
     ));
+
+    let (_, key) = private_keys().swap_remove(0);
+    examples.push(("wrapped-private-key", BASE64_STANDARD.encode(key)));
 
     let mut wrong = Vec::new();
     for (kind, secret) in &examples {
@@ -514,6 +568,17 @@ fn tokens_are_found_after_escapes() {
 }
 
 #[test]
+fn digest_of_a_wrapped_private_key_is_that_of_the_key() {
+    for (name, key) in private_keys() {
+        if key.contains("BEGIN") {
+            let expected = detect(key.as_bytes()).remove(0).subject;
+            let found = detect(BASE64_STANDARD.encode(&key).as_bytes()).remove(0);
+            assert_eq!(found.subject, expected, "{name}");
+        }
+    }
+}
+
+#[test]
 fn digests_and_base64_of_files_are_not_found() {
     let mut random = Rng::with_seed(11);
     for text in [
@@ -523,6 +588,11 @@ fn digests_and_base64_of_files_are_not_found() {
         "wandb login, see {x40}",
         "{b76}\nEAAA{A60}\n{b76}\n",
         "--md-tasklist-icon--checked-md-x and org.codehaus.map.ser.BeanSerializerModifier",
+        "vercelTokenProviderFactory and JIRA token: ConfluenceServerProvider",
+        "https://hooks.zapier.com/hooks/catch/1234567/abcdefg",
+        r#"{"kty":"EC","x":"{w43}","y":"{w43}"}"#,
+        r#"{"d":"{w43}"}"#,
+        "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0t{A120}",
         "live_migration_to_complete_driver_libvirt1",
         "heroku: {x8}-{x4}-{x4}-{x4}-{x12}",
     ] {

@@ -3,13 +3,16 @@
 use bstr::ByteSlice;
 use percent_encoding::percent_decode;
 
-use super::randomness::{contains_any, entropy, is_random};
+use super::letter_pairs::unreadable_share;
+use super::randomness::{contains_any, entropy, has_placeholder, is_random};
 
 /// Words of passwords in documentation, in lower case.
-const PASSWORDS: [&str; 11] = [
-    "pass", "p@ss", "pwd", "secret", "s3cr3t", "token", "hunter2", "qwerty", "letmein", "1234",
-    "abcd",
+const PASSWORDS: [&str; 14] = [
+    "password", "passw0rd", "p@ssw0rd", "pass", "p@ss", "pwd", "secret", "s3cr3t", "token",
+    "hunter2", "qwerty", "letmein", "1234", "abcd",
 ];
+/// The minimum share of unreadable pairs in a password of letters.
+const MIN_UNREADABLE: f64 = 0.2;
 /// Names of hosts in documentation, alone or with a top-level domain.
 const HOSTS: [&str; 12] = [
     "localhost",
@@ -53,14 +56,15 @@ fn is_password(encoded: &[u8]) -> bool {
     let mut pairs = password.windows(2);
     let has_both_cases = has(u8::is_ascii_lowercase) + has(u8::is_ascii_uppercase) == 2;
     let has_capitals = has_both_cases && pairs.any(|pair| pair.iter().all(u8::is_ascii_uppercase));
-    let is_mixed = has_letters_and_digits || classes >= 3 || has_capitals;
+    let is_unreadable = has_both_cases && unreadable_share(password) >= MIN_UNREADABLE;
+    let is_mixed = has_letters_and_digits || classes >= 3 || has_capitals || is_unreadable;
     is_mixed
         && classes >= 2
         && !is_variable(encoded)
         && !is_word_with_number(password)
         && is_random(password, min_entropy)
         && entropy(password) >= min_entropy
-        && !contains_any(&password.to_ascii_lowercase(), &PASSWORDS)
+        && !has_placeholder(password, &PASSWORDS)
 }
 
 /// Whether a password is one word with a number after it, as in documentation.
@@ -126,6 +130,10 @@ mod tests {
             ("app:kX9twk2q@10.0.0.7:5432", Some("app@10.0.0.7:5432")),
             (":kX9twk2qLq@redis:6379", Some("@redis:6379")),
             ("app:UheVgpAWNRTJ@db", Some("app@db")),
+            ("app:MuzyXkcnanQu@db", Some("app@db")),
+            ("app:NqVwYS81pwdVP7Hb1DX8@db", Some("app@db")),
+            ("app:your-password-here@db", None),
+            ("app:S3cretPassw0rd!@db", None),
             ("app:CorrectHorseBattery@db.corp.net", None),
             ("app:openstack1@db.corp.net", None),
             ("app:apples%2Foranges@db.corp.net", None),
