@@ -307,6 +307,31 @@ fn project_inside_another_one_is_selected_alone() {
 }
 
 #[test]
+fn root_that_moves_inside_another_project_selects_that_project() {
+    let (sandbox, _codex) = world("");
+    let ws = sandbox.path("ws");
+    let file = sandbox.path("ws/.fractary/config.yaml");
+    let config = fs::read_to_string(&file).unwrap();
+    sandbox.write("ws/alpha/docs/sub/b.md", "b");
+    sandbox.write("ws/beta/docs/sub/b.md", "b");
+    commit(&sandbox, &ws);
+
+    let with_root = |root: &str| {
+        let line = format!("inner: {{ root: {root} }}\n    alpha: {{}}");
+        fs::write(&file, config.replace("alpha: {}", &line)).unwrap();
+    };
+    with_root("alpha/docs/sub");
+    assert_eq!(selected(&sandbox, "HEAD"), ["alpha", "inner"]);
+    commit(&sandbox, &ws);
+    assert_eq!(selected(&sandbox, "HEAD^"), ["alpha", "inner"]);
+    with_root("beta/docs/sub");
+    assert_eq!(selected(&sandbox, "HEAD"), ["alpha", "beta", "inner"]);
+    commit(&sandbox, &ws);
+    fs::write(&file, &config).unwrap();
+    assert_eq!(selected(&sandbox, "HEAD"), ["beta"]);
+}
+
+#[test]
 fn sync_leaves_other_projects_alone() {
     let (sandbox, codex) = world("");
     sandbox.run(&["sync", "--all"]).code(0);

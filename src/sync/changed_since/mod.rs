@@ -26,7 +26,7 @@ use crate::config::comparison::ConfigChange;
 use crate::config::{Configuration, Direction};
 use crate::names::ProjectName;
 use crate::object::ObjectId;
-use crate::paths::{PathResolver, escaped, shown};
+use crate::paths::{PathResolver, absolute, escaped, resolved, shown};
 use crate::text::pluralize;
 use crate::workspace::Project;
 
@@ -167,11 +167,21 @@ impl<'c> ChangeSearch<'c> {
                 return;
             }
         };
+        let entries = match change {
+            ConfigChange::All => return self.is_selected.fill(true),
+            ConfigChange::Projects(entries) => entries,
+        };
+        let moved = entries.roots.iter();
+        let moved = moved.map(|root| absolute(&configuration.root, Path::new(root)));
+        let moved: Vec<_> = moved.flat_map(|root| [resolved(&root), root]).collect();
         for (project, is_selected) in self.projects.iter().zip(&mut self.is_selected) {
-            *is_selected |= match &change {
-                ConfigChange::All => true,
-                ConfigChange::Projects(names) => names.contains(project.name.as_str()),
+            let contains_moved = || {
+                let roots = [resolved(&project.root), project.root.clone()];
+                let mut moved = moved.iter();
+                moved.any(|moved| roots.iter().any(|root| moved.starts_with(root)))
             };
+            *is_selected |= entries.names.contains(project.name.as_str())
+                || (!moved.is_empty() && contains_moved());
         }
     }
 

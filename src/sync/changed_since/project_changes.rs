@@ -49,7 +49,10 @@ impl<'c> ProjectChanges<'c> {
 
     /// Whether one of the changed paths belongs to the project.
     fn is_about_project(&self, paths: &ChangedPaths) -> bool {
-        if self.has_moved_root(paths) || self.has_changed_ignore_files(paths) {
+        if self.has_moved_root(paths)
+            || self.has_changed_member(paths)
+            || self.has_changed_ignore_files(paths)
+        {
             return true;
         }
         let mut has_unclaimed = false;
@@ -66,17 +69,35 @@ impl<'c> ProjectChanges<'c> {
     /// The changed paths below the root that are not those of another project, with whether a link or a
     /// submodule is or was there.
     fn sources<'p>(&'p self, paths: &'p ChangedPaths) -> impl Iterator<Item = (&'p BStr, bool)> {
+        let below = self.paths_below(paths);
+        below.filter(|(source, _)| !self.is_of_other_project(source))
+    }
+
+    /// Whether the configuration file of a directory below the root has changed. Such a file can make
+    /// the directory the root of another project, whose files this project leaves out.
+    fn has_changed_member(&self, paths: &ChangedPaths) -> bool {
+        let suffixes = ENDINGS.map(|ending| format!("/{FRACTARY_DIR}/config.{ending}"));
+        let is_member = |source: &BStr| {
+            let mut suffixes = suffixes.iter();
+            suffixes.any(|suffix| source.ends_with(suffix.as_bytes()))
+        };
+        self.paths_below(paths).any(|(source, _)| is_member(source))
+    }
+
+    /// The changed paths below the root, also those of other projects.
+    fn paths_below<'p>(
+        &'p self,
+        paths: &'p ChangedPaths,
+    ) -> impl Iterator<Item = (&'p BStr, bool)> {
         let start = match self.below.is_empty() {
             true => BString::default(),
             false => join_below(self.below.as_bstr(), BStr::new("")),
         };
         let below = paths.range((Bound::Included(start.clone()), Bound::Unbounded));
-        below
-            .map_while(move |(path, is_special)| {
-                let source = path.strip_prefix(start.as_bytes())?;
-                Some((source.as_bstr(), *is_special))
-            })
-            .filter(|(source, _)| !self.is_of_other_project(source))
+        below.map_while(move |(path, is_special)| {
+            let source = path.strip_prefix(start.as_bytes())?;
+            Some((source.as_bstr(), *is_special))
+        })
     }
 
     /// Whether a path below the root is in the root of another project.

@@ -1,6 +1,5 @@
 //! The changes of one repository since the base.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +9,7 @@ use bstr::{BString, ByteSlice};
 use crate::codex::source_changes::{BaseError, ChangedPaths};
 use crate::codex::source_index::SourceIndex;
 use crate::codex::source_repository::{SourceCommit, SourceRepository};
-use crate::config::comparison::{self, ConfigChange};
+use crate::config::comparison::{self, ChangedEntries, ConfigChange};
 use crate::config::{Configuration, LayerKind, SourceState};
 use crate::object::ObjectId;
 use crate::outcome::TreeError;
@@ -110,19 +109,22 @@ impl RepositoryChanges {
             return ConfigChange::All;
         }
 
-        let mut names = BTreeSet::new();
+        let mut entries = ChangedEntries::default();
         for (kind, file) in &files {
             match self.file_change(*kind, file) {
                 ConfigChange::All => return ConfigChange::All,
-                ConfigChange::Projects(changed) => names.extend(changed),
+                ConfigChange::Projects(changed) => {
+                    entries.names.extend(changed.names);
+                    entries.roots.extend(changed.roots);
+                }
             }
         }
-        ConfigChange::Projects(names)
+        ConfigChange::Projects(entries)
     }
 
     /// Compares a configuration file on disk with that of the base.
     fn file_change(&self, kind: LayerKind, file: &Path) -> ConfigChange {
-        let none = ConfigChange::Projects(BTreeSet::new());
+        let none = ConfigChange::Projects(ChangedEntries::default());
         let directory = file.parent().map(resolved).unwrap_or_default();
         let path = directory.join(file.file_name().unwrap_or_default());
         let Some(path) = self.path_of(&path) else {
