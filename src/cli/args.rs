@@ -22,12 +22,7 @@ pub(crate) use output::{
 
 /// Publish the documentation of many projects into one git repository, the codex.
 #[derive(Debug, Parser)]
-#[command(
-    name = "fractary-codex",
-    version,
-    max_term_width = 100,
-    disable_help_subcommand = true
-)]
+#[command(name = "fractary-codex", version, max_term_width = 100)]
 #[command(
     after_help = "Exit status: 0 done · 1 some projects failed or were withheld · 2 usage · 3 configuration · \
     4 remote · 5 push rejected, or the plan no longer applies · 6 out of date (`--check`) · 70 internal error"

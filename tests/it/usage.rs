@@ -181,6 +181,18 @@ fn reserved_flags_have_their_own_error() {
 }
 
 #[test]
+fn help_works_at_every_level() {
+    let sandbox = Sandbox::new();
+    for path in [&["sync"][..], &["cache"], &["cache", "list"]] {
+        let expected = sandbox.run(&[path, &["--help"]].concat()).code(0).stdout;
+        for prefix in [&["help"][..], &["codex", "help"]] {
+            let shown = sandbox.run(&[prefix, path].concat()).code(0).stdout;
+            assert_eq!(shown, expected, "{prefix:?} {path:?}");
+        }
+    }
+}
+
+#[test]
 fn invalid_log_filter_is_a_warning() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "");
