@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Measures how long many runners need that push into one codex at the same time, and computes it for more of them.
 
-fleet.py PROGRAM [--runners 5,10,20] [--delay 40] [--window 100] [--rounds 3]
+fleet.py PROGRAM [--runners 5,10,20] [--delay 40] [--window 100] [--rounds 3] [--cores 8] [--processor 20]
 
 PROGRAM is a release build of `fractary-codex`. Each runner is a process with a home directory of its own, as on a machine
 of its own, and publishes one project. The codex is behind a link that delays each direction by `--delay` milliseconds,
 and a hook of the server takes `--window` milliseconds before a push is accepted.
 
 The first table has the measured runs. Beside each is what the model computes for the same machine, whose cores the
-runners and the server share. The model uses the times of a runner that is alone, which are measured first. The second
+runners and the server share. The model uses the times of a runner that is alone, which are measured first, and assumes
+that a request needs `--processor` milliseconds of the server's processor; the rest of its time is waiting. The second
 table is computed for a server of `--cores` cores and runners on machines of their own.
 
 Needs the same programs as `run.py`.
@@ -80,7 +81,7 @@ class Fleet:
 class Alone:
     """The times of one runner that is alone, in seconds. They are the parameters of the model."""
 
-    def __init__(self, fleet, delay, window, rounds):
+    def __init__(self, fleet, options, rounds):
         durations, processor = [], []
         for _ in range(rounds):
             before = os.times()
@@ -89,21 +90,22 @@ class Alone:
             durations.append(seconds)
             processor.append(after.children_user + after.children_system
                              - before.children_user - before.children_system)
-        self.delay, self.window = delay, window
+        delay, window = options.delay / 1000, options.window / 1000
+        self.delay, self.window, self.processor = delay, window, options.processor / 1000
         self.duration = statistics.median(durations)
         self.runner = statistics.median(processor)
         # The server's processes are not children of this one: what neither the link nor the hook nor the runner explains
-        # is the server's work. A run has three requests on one connection: two round trips to connect, one per request.
+        # is the time that the server takes. A run has three requests on one connection: two round trips to connect, one per request.
         self.server = max(0.005, (self.duration - 10 * delay - window - self.runner) / 3)
 
 
 class Cores:
-    """Processor cores that serve requests in the order of their arrival."""
+    """Processor cores that do the work in the order of its arrival."""
 
     def __init__(self, count):
         self.free_at = [0.0] * count
 
-    def serve(self, now, seconds):
+    def work(self, now, seconds):
         start = max(now, heapq.heappop(self.free_at))
         heapq.heappush(self.free_at, start + seconds)
         return start + seconds
@@ -114,7 +116,7 @@ class Model:
 
     def __init__(self, alone, cores, shared, seed):
         self.alone = alone
-        self.server = Cores(cores)
+        self.cores = Cores(cores)
         # The runners share the cores of the server, or have one each.
         self.shared = shared
         self.random = random.Random(seed)
@@ -137,7 +139,12 @@ class Model:
 
     def work(self, now, seconds):
         """The end of work on a runner's machine."""
-        return self.server.serve(now, seconds) if self.shared else now + seconds
+        return self.cores.work(now, seconds) if self.shared else now + seconds
+
+    def serve(self, now):
+        """The end of a request that reaches the server now."""
+        processor = min(self.alone.processor, self.alone.server)
+        return self.cores.work(now, processor) + self.alone.server - processor
 
     def prepare(self, now, runner):
         # Half of the work is done before the tip is read: the configuration and the scan. Then the runner connects.
@@ -147,12 +154,12 @@ class Model:
     def read_tip(self, now, runner):
         runner["attempts"] += 1
         runner["began"] = now
-        served = self.server.serve(now, self.alone.server)
+        served = self.serve(now)
         runner["read"] = self.tip
         self.at(served + 2 * self.alone.delay, self.fetch, runner["number"])
 
     def fetch(self, now, runner):
-        served = self.server.serve(now, self.alone.server)
+        served = self.serve(now)
         self.at(served + self.alone.delay, self.plan, runner["number"])
 
     def plan(self, now, runner):
@@ -160,7 +167,7 @@ class Model:
         self.at(planned + self.alone.delay, self.push, runner["number"])
 
     def push(self, now, runner):
-        received = self.server.serve(now, self.alone.server)
+        received = self.serve(now)
         self.at(received + self.alone.window, self.update, runner["number"])
 
     def update(self, now, runner):
@@ -202,6 +209,7 @@ def main():
     parser.add_argument("--window", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cores", type=int, default=8)
+    parser.add_argument("--processor", type=int, default=20)
     options = parser.parse_args()
     options.server_processes = 32
     options.program = str(pathlib.Path(options.program).resolve())
@@ -214,7 +222,7 @@ def main():
     world = World(options, max(sizes), 5, 200)
     try:
         fleet = Fleet(world, options.program)
-        alone = Alone(fleet, options.delay / 1000, options.window / 1000, 5)
+        alone = Alone(fleet, options, 5)
         print(f"one runner alone: {alone.duration:.2f} s, of which {alone.runner:.2f} s of processor time; "
               f"each of 3 requests takes the server {alone.server * 1000:.0f} ms")
         print("\n| runners at once | seconds | computed | retries per runner | computed | most retries | computed |")
