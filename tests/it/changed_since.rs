@@ -268,18 +268,8 @@ fn submodule_is_compared_with_its_recorded_commit() {
     sandbox.write("library/docs/a.md", "one");
     start(&sandbox, &library);
     sandbox.remove("ws/beta");
-    let url = library.to_str().unwrap();
-    let add = [
-        "-c",
-        "protocol.file.allow=always",
-        "submodule",
-        "add",
-        "-q",
-        url,
-        "beta",
-    ];
     commit(&sandbox, &ws);
-    sandbox.git(&ws, &add);
+    sandbox.add_submodule(&ws, library.to_str().unwrap(), "beta");
     commit(&sandbox, &ws);
     assert_eq!(selected(&sandbox, "HEAD^"), ["beta"]);
     assert!(selected(&sandbox, "HEAD").is_empty());

@@ -245,16 +245,7 @@ fn private_files_ignored_files_and_submodules() {
     init(&sandbox, "lib");
     let ws = sandbox.path("ws");
     sandbox.git(&ws, &["add", "-f", "alpha"]);
-    let add = [
-        "-c",
-        "protocol.file.allow=always",
-        "submodule",
-        "add",
-        "-q",
-        "../lib",
-        "alpha/lib",
-    ];
-    sandbox.git(&ws, &add);
+    sandbox.add_submodule(&ws, "../lib", "alpha/lib");
     commit(&sandbox, "ws");
 
     let include = r#"sync.to_codex.include=["docs/**", "lib/**", ".fractary/**"]"#;

@@ -243,6 +243,14 @@ impl Sandbox {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Adds the repository `url` as a submodule at `path` of the one in `directory`.
+    pub(crate) fn add_submodule(&self, directory: &Path, url: &str, path: &str) {
+        // git rejects local paths by default.
+        let allow = ["-c", "protocol.file.allow=always"];
+        let add = ["submodule", "add", "-q", url, path];
+        self.git(directory, &[&allow[..], &add].concat());
+    }
+
     /// Puts a wrapper of `git` on PATH, which runs a shell script and then the real `git`. The
     /// program uses it for remotes, whatever transport the test run is for.
     pub(crate) fn wrap_git(&self, script: &str) {
