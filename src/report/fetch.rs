@@ -138,7 +138,9 @@ impl FetchReport {
             if is_harmless(c) {
                 text.push(c);
             } else {
-                text.push_str(&format!("\\u{:04x}", u32::from(c)));
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    text.push_str(&format!("\\u{unit:04x}"));
+                }
             }
         }
         text.push('\n');
