@@ -161,7 +161,7 @@ fn compare((a, a_mode): (&BStr, Mode), (b, b_mode): (&BStr, Mode)) -> Ordering {
         .then_with(|| rest_of(&a[common..], a_mode).cmp(rest_of(&b[common..], b_mode)))
 }
 
-/// The bytes at the end of a name that count in the order.
+/// The rest of a name as git compares it: that of a directory ends with `/`.
 fn rest_of(end: &[u8], mode: Mode) -> impl Iterator<Item = u8> {
     let slash = (mode == Mode::Directory).then_some(b'/');
     end.iter().copied().chain(slash)

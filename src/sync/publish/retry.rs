@@ -54,8 +54,9 @@ impl Retries {
 /// Exponential backoff with full jitter. The first bound is the duration of the attempt that just
 /// failed, so that runs which lost the same race spread out.
 ///
-/// The bounds grow slowly and far: a few runs do not wait longer than they need, and if 500 runs start
-/// at once, all land within the default number of retries. `benches/network/fleet.py` computes both.
+/// The bounds grow slowly, so that a few runs do not wait longer than they need. They grow up to 30 s,
+/// so that 500 runs that start at once all land within the default number of retries.
+/// `benches/network/fleet.py` computes both.
 fn backoff(retries: u32, attempt: Duration) -> impl Iterator<Item = Duration> {
     let bounds = ExponentialBuilder::default()
         .with_min_delay(attempt.clamp(Duration::from_millis(20), Duration::from_millis(500)))
