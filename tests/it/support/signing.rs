@@ -1,6 +1,7 @@
 //! Keys to sign with: ssh keys and their agent, and a GnuPG home with an agent of its own.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -79,7 +80,8 @@ impl SshAgent {
             .stdout(Stdio::null())
             .spawn()
             .unwrap();
-        wait_until("the agent listens", || socket.exists());
+        // The file of the socket exists shortly before the agent listens on it.
+        wait_until("the agent listens", || UnixStream::connect(&socket).is_ok());
         Self { child, socket }
     }
 
