@@ -120,6 +120,8 @@ struct ChangeSearch<'c> {
     base: BaseRevision,
     sources: &'c Sources,
     projects: &'c [&'c Project],
+    /// The root of each project, resolved.
+    roots: Vec<PathBuf>,
     /// Whether each project is selected.
     is_selected: Vec<bool>,
     warnings: Vec<String>,
@@ -136,10 +138,13 @@ struct Compared {
 
 impl<'c> ChangeSearch<'c> {
     fn new(base: BaseRevision, sources: &'c Sources, projects: &'c [&'c Project]) -> Self {
+        let mut paths = PathResolver::default();
+        let roots = projects.iter().map(|project| paths.resolve(&project.root));
         Self {
             base,
             sources,
             projects,
+            roots: roots.collect(),
             is_selected: vec![false; projects.len()],
             warnings: Vec::new(),
             repositories: HashMap::new(),
@@ -174,14 +179,15 @@ impl<'c> ChangeSearch<'c> {
         let moved = entries.roots.iter();
         let moved = moved.map(|root| absolute(&configuration.root, Path::new(root)));
         let moved: Vec<_> = moved.flat_map(|root| [resolved(&root), root]).collect();
-        for (project, is_selected) in self.projects.iter().zip(&mut self.is_selected) {
-            let contains_moved = || {
-                let roots = [resolved(&project.root), project.root.clone()];
-                let mut moved = moved.iter();
-                moved.any(|moved| roots.iter().any(|root| moved.starts_with(root)))
+        let projects = self.projects.iter().zip(&self.roots);
+        for ((project, resolved), is_selected) in projects.zip(&mut self.is_selected) {
+            let is_below = |moved: &Path| {
+                [resolved, &project.root]
+                    .iter()
+                    .any(|root| moved.starts_with(root))
             };
             *is_selected |= entries.names.contains(project.name.as_str())
-                || (!moved.is_empty() && contains_moved());
+                || moved.iter().any(|moved| is_below(moved));
         }
     }
 
@@ -214,16 +220,10 @@ impl<'c> ChangeSearch<'c> {
             compared.push(changes);
         }
 
-        let mut resolver = PathResolver::default();
-        let roots = self
-            .projects
-            .iter()
-            .map(|project| resolver.resolve(&project.root));
-        let roots: Vec<_> = roots.collect();
         self.is_selected
             .par_iter_mut()
             .zip(self.projects)
-            .zip(roots)
+            .zip(&self.roots)
             .zip(compared)
             .filter(|(((is_selected, _), _), _)| !**is_selected)
             .for_each(|(((is_selected, project), root), changes)| {

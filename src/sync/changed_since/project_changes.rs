@@ -1,7 +1,7 @@
 //! The changes of one project: whether the changes of its repository are about it.
 
 use std::ops::Bound;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
 
@@ -18,7 +18,7 @@ pub(super) struct ProjectChanges<'c> {
     project: &'c Project,
     changes: &'c RepositoryChanges,
     /// The root, resolved.
-    root: PathBuf,
+    root: &'c Path,
     /// The path of the root in the repository.
     below: BString,
 }
@@ -27,11 +27,11 @@ impl<'c> ProjectChanges<'c> {
     /// Whether the project with this resolved root has changed.
     pub(super) fn exist(
         project: &'c Project,
-        root: PathBuf,
+        root: &'c Path,
         changes: &'c RepositoryChanges,
     ) -> bool {
         let state = project.scan.source;
-        let below = changes.path_of(&root).filter(|_| !changes.is_new());
+        let below = changes.path_of(root).filter(|_| !changes.is_new());
         let Some(below) = below else {
             return true;
         };
@@ -104,7 +104,7 @@ impl<'c> ProjectChanges<'c> {
     fn is_of_other_project(&self, source: &BStr) -> bool {
         let path = self.root.join(path_of(source));
         let roots = &self.project.scan.deny_list.roots;
-        let mut inside = path.ancestors().take_while(|above| *above != self.root);
+        let mut inside = path.ancestors().take_while(|above| above != &self.root);
         inside.any(|above| roots.contains(above))
     }
 
@@ -176,7 +176,7 @@ impl<'c> ProjectChanges<'c> {
     /// Whether files of the project differ from the index, or are not in it.
     fn has_uncommitted_files(&self) -> bool {
         // The run reports a project that cannot be read.
-        let Ok(sources) = scan::claimed_sources(self.project, &self.root) else {
+        let Ok(sources) = scan::claimed_sources(self.project, self.root) else {
             return true;
         };
         let index = &self.changes.index;
