@@ -7,14 +7,19 @@
 //! Documentation of git can show a conflict in a code block. It looks the same as a conflict in
 //! published code, so it is reported as well, unless a marker allows it.
 
-use bstr::ByteSlice;
+use std::sync::LazyLock;
+
+use bstr::{ByteSlice, Finder};
 
 use super::finding::{ContentCheck, Detection};
+
+/// The search for the first line of a conflict.
+static START: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("<<<<<<< "));
 
 /// Detects the conflicts of a file.
 pub(super) fn detect(contents: &[u8]) -> Vec<Detection> {
     // Almost no file has one, and this search is fast.
-    if contents.find(b"<<<<<<< ").is_none() {
+    if START.find(contents).is_none() {
         return Vec::new();
     }
 

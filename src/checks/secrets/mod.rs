@@ -83,11 +83,23 @@ pub(super) fn detect(contents: &[u8]) -> Vec<Detection> {
         .collect()
 }
 
-/// Whether a word has a digit, or letters of both cases. Most long words of a text have only lower-case
-/// letters, and no secret has.
+/// Whether a word can contain a secret. Most long words of a text are paths, whose parts are short
+/// or have only lower-case letters; no secret consists of such parts. Only an account in a URL can,
+/// because its password is often short.
 fn is_varied(word: &[u8]) -> bool {
-    let has = |is: fn(&u8) -> bool| word.iter().any(is);
-    has(u8::is_ascii_digit) || has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase)
+    const MIN_LENGTH: usize = 5;
+    const LONG: usize = 16;
+    let is_part = |part: &[u8]| {
+        let has = |is: fn(&u8) -> bool| part.iter().any(is);
+        let is_mixed = || has(u8::is_ascii_alphabetic) && has(u8::is_ascii_digit);
+        let has_both_cases = || has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+        part.len() >= LONG && has(u8::is_ascii_digit)
+            || part.len() >= MIN_LENGTH && (is_mixed() || has_both_cases())
+    };
+    word.contains(&b'@')
+        || word
+            .split(|byte| !byte.is_ascii_alphanumeric())
+            .any(is_part)
 }
 
 /// The place of the secret that a rule finds at a keyword, and the text that its digest is made of.
