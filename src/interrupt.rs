@@ -28,7 +28,7 @@ struct Shared {
     /// The signal that requested the stop; 0 if there was none.
     signal: Arc<AtomicUsize>,
     /// The process ids of the running children, each the leader of a process group.
-    groups: Mutex<BTreeSet<u32>>,
+    groups: Arc<Mutex<BTreeSet<u32>>>,
 }
 
 /// Keeps a child registered with an [`Interrupt`] until it is dropped.
@@ -62,6 +62,16 @@ impl Interrupt {
         self.0
             .signal
             .store(signal.unsigned_abs() as usize, Ordering::SeqCst);
+    }
+
+    /// A request of its own, for one of several operations that can stop without the others. Its
+    /// children are still registered with this one.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn separate(&self) -> Self {
+        Self(Arc::new(Shared {
+            signal: Arc::default(),
+            groups: self.0.groups.clone(),
+        }))
     }
 
     /// The number of the signal that requests the stop, for a signal handler, which can only store

@@ -104,6 +104,9 @@
 //! | **single documents** | |
 //! | the documents that a URI names (`fetch`) | `workspace::document_uri`; its globs are those of `workspace::codex_selector` |
 //! | the requests for a single document, and when a cache replaces them | `sync::fetch`; the filters are in `TreeLevels::filter` in `codex::remote::transport` and `Store::filter` in `codex::store` |
+//! | **agents** | |
+//! | a tool of the server for agents (`mcp`) | a file of `cli::commands::mcp` each; `mcp_tool` has the trait, `tools` the list, and `server` the protocol |
+//! | the documents that a tool lists or searches | `sync::fetch::{listing, text_search}` |
 //! | **output and errors** | |
 //! | a new output format | `cli::args::output`: `Format`, for commands that report events while they run, and `DocumentFormat`, for all others; the compiler then names the functions that distinguish formats; check the users of `DocumentArgs::is_json` and `Format::is_for_people` by hand; its text is a file in `report` |
 //! | the message, hints and exit status of an error | the message is in the error type of the module, hints in `cli::error_report`, exit statuses in `cli::exit` |

@@ -71,7 +71,7 @@ impl Cli {
 }
 
 /// Options that every command accepts.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Run as if started in DIR
@@ -155,6 +155,9 @@ pub(crate) enum Command {
     /// Create a commented `.fractary/config.yaml` for the current directory
     #[command(visible_alias = "config-init")]
     Init(InitArgs),
+    /// Serve documents of the codex to agents, with the Model Context Protocol on standard input and
+    /// output
+    Mcp(McpArgs),
     /// Print a completion script for a shell
     Completions {
         /// Shell
@@ -260,6 +263,20 @@ fn parse_ttl(text: &str) -> Result<Duration, String> {
     let seconds = text.parse().ok().map(Duration::from_secs);
     let parsed = seconds.or_else(|| humantime::parse_duration(text).ok());
     parsed.ok_or_else(|| "expected a duration, such as `300`, `5m` or `1h`".to_owned())
+}
+
+/// `mcp`.
+#[derive(Debug, Args)]
+#[command(
+    after_long_help = "The client starts the server, which reads the configuration of its directory for each call and
+changes nothing. An entry in the configuration of a client:
+  {\"mcpServers\": {\"codex\": {\"command\": \"fractary-codex\", \"args\": [\"-C\", \"/path/to/workspace\", \"mcp\"]}}}"
+)]
+pub(crate) struct McpArgs {
+    /// Use the branch configured for this environment in `sync.environments` [env:
+    /// FRACTARY_CODEX_ENV]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
 }
 
 /// `retire`.

@@ -22,6 +22,7 @@ use crate::sync::SyncRequest;
 use crate::workspace::{self, Project, Workspace};
 
 /// The inputs of a command.
+#[derive(Clone)]
 pub(crate) struct Context {
     /// The options that every command accepts.
     pub(crate) global: Global,

@@ -102,7 +102,8 @@ fn of_remote(error: &RemoteError) -> u8 {
     }
 }
 
-fn of_signal(Interrupted(signal): Interrupted) -> u8 {
+/// The exit status of a command that a signal has ended.
+pub(crate) fn of_signal(Interrupted(signal): Interrupted) -> u8 {
     128 + signal as u8
 }
 

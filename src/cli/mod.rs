@@ -77,6 +77,7 @@ fn dispatch(command: Command, context: &Context) -> u8 {
         Command::Retire(arguments) => commands::retire::retire(&arguments, context),
         Command::Rename(arguments) => commands::retire::rename(&arguments, context),
         Command::Fetch(arguments) => commands::fetch::run(&arguments, context),
+        Command::Mcp(arguments) => commands::mcp::run(&arguments, context),
         Command::Completions { shell } => {
             commands::completions_and_man::completions(shell, context)
         }

@@ -21,8 +21,7 @@ use crate::platform;
 /// because ending the children takes more than a handler may do.
 pub(crate) fn listen() -> Interrupt {
     let interrupt = Interrupt::default();
-    let hangup = Some(SIGHUP).filter(|signal| !platform::ignores(*signal));
-    let handled: Vec<_> = [SIGINT, SIGTERM].into_iter().chain(hangup).collect();
+    let handled = handled();
 
     for signal in &handled {
         let number = signal.unsigned_abs() as usize;
@@ -40,4 +39,23 @@ pub(crate) fn listen() -> Interrupt {
         });
     }
     interrupt
+}
+
+/// Calls `notify` when the first signal arrives, for a command that waits for something else. It is
+/// called on a thread of its own.
+#[cfg(feature = "mcp")]
+pub(crate) fn on_first(notify: impl FnOnce() + Send + 'static) {
+    if let Ok(mut signals) = Signals::new(handled()) {
+        thread::spawn(move || {
+            if signals.forever().next().is_some() {
+                notify();
+            }
+        });
+    }
+}
+
+/// The signals that request a stop.
+fn handled() -> Vec<i32> {
+    let hangup = Some(SIGHUP).filter(|signal| !platform::ignores(*signal));
+    [SIGINT, SIGTERM].into_iter().chain(hangup).collect()
 }

@@ -139,3 +139,12 @@ pub(crate) fn uri_of(organization: Option<&str>, project: &str, path: &BStr) -> 
     let organization = organization.unwrap_or("*");
     format!("{SCHEME}{organization}/{project}/{}", path.to_str_lossy())
 }
+
+/// The URI of the file at this path of the codex, if it can be written as text and is in the
+/// directory of a project.
+pub(crate) fn uri_at(path: &BStr, workspace: &Workspace) -> Option<String> {
+    path.to_str().ok()?;
+    let (project, path) = codex_selector::project_and_path(path, workspace)?;
+    let organization = workspace.organization.as_deref();
+    Some(uri_of(organization, &project, path.as_bstr()))
+}

@@ -33,6 +33,7 @@ mod large_push;
 mod launcher;
 mod layout_rules;
 mod local_codex;
+mod mcp;
 mod model;
 mod module_circles;
 mod native;

@@ -9,6 +9,7 @@ pub(crate) mod doctor;
 mod document_target;
 pub(crate) mod fetch;
 pub(crate) mod init;
+pub(crate) mod mcp;
 pub(crate) mod plan;
 mod project_selection;
 pub(crate) mod projects;

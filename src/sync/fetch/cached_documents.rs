@@ -1,8 +1,12 @@
 //! Documents in the local caches of the workspace.
 
+#[cfg(feature = "mcp")]
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use bstr::BStr;
+#[cfg(feature = "mcp")]
+use bstr::{BString, ByteSlice};
 
 use super::codex_document::{CodexDocument, ReadFrom};
 use crate::cache::{Cache, RequestRecord};
@@ -93,13 +97,40 @@ impl CachedDocuments {
             .collect()
     }
 
+    /// The files that `uri` names, by their paths, as the caches record them.
+    #[cfg(feature = "mcp")]
+    pub(super) fn entries(&self, uri: &DocumentUri) -> BTreeMap<BString, Entry> {
+        let records = self.caches.iter().flat_map(|cache| {
+            let files = cache.manifest().files.keys();
+            files.map(move |path| (cache, path))
+        });
+        let named = records.filter(|(_, path)| uri.names(path.as_bstr()));
+        named
+            .filter_map(|(cache, path)| {
+                let (entry, _) = self.recorded(cache, path.as_bstr(), Currency::Any)?;
+                Some((path.clone(), entry))
+            })
+            .collect()
+    }
+
+    /// Whether a cache has recorded the file at `path` with this id.
+    #[cfg(feature = "mcp")]
+    pub(super) fn has(&self, path: &BStr, id: ObjectId) -> bool {
+        self.with_version(path, id).next().is_some()
+    }
+
     /// The contents of the file at `path`, if a cache has them with this id.
     pub(super) fn contents(&self, path: &BStr, id: ObjectId) -> Option<Vec<u8>> {
-        let mut caches = self.caches.iter().filter(|cache| {
+        self.with_version(path, id)
+            .find_map(|cache| cache.contents(path))
+    }
+
+    /// The caches that have recorded the file at `path` with this id.
+    fn with_version(&self, path: &BStr, id: ObjectId) -> impl Iterator<Item = &Cache> {
+        self.caches.iter().filter(move |cache| {
             let file = cache.manifest().files.get(path);
             file.is_some_and(|file| file.entry.id == id)
-        });
-        caches.find_map(|cache| cache.contents(path))
+        })
     }
 
     /// The newest version of the document at `path` that is `current`, without local edits.

@@ -8,8 +8,7 @@ use crate::config::problem::closest;
 use crate::object::{Mode, ObjectId};
 use crate::paths::join_below;
 use crate::workspace::Workspace;
-use crate::workspace::codex_selector::project_and_path;
-use crate::workspace::document_uri::{DocumentUri, uri_of};
+use crate::workspace::document_uri::{DocumentUri, uri_at};
 
 /// The maximum number of names that are listed.
 const MAX_NAMES: usize = 10;
@@ -78,12 +77,4 @@ fn closest_name<'e>(missing: &[u8], entries: &'e [TreeEntry], is_file: bool) -> 
         .filter(|entry| entry.mode.is_file() == is_file)
         .filter_map(|entry| entry.name.to_str().ok());
     closest(missing, candidates).map(BStr::new)
-}
-
-/// The URI of the document at a path of the codex, if it can be written as text.
-fn uri_at(path: &BStr, workspace: &Workspace) -> Option<String> {
-    path.to_str().ok()?;
-    let (project, path) = project_and_path(path, workspace)?;
-    let organization = workspace.organization.as_deref();
-    Some(uri_of(organization, &project, path.as_bstr()))
 }

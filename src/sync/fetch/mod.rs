@@ -1,4 +1,5 @@
-//! Fetches single documents of the codex by their URIs, for `fetch`.
+//! Fetches single documents of the codex by their URIs, for `fetch`, and lists and searches
+//! documents, for `mcp`.
 //!
 //! A document comes from a local cache if that has it from the current tip of the codex. Otherwise
 //! the trees on the way to it are fetched, and its contents. Nothing is written to the cache.
@@ -6,8 +7,12 @@
 mod cached_documents;
 mod codex_document;
 mod fetch_error;
+#[cfg(feature = "mcp")]
+pub(crate) mod listing;
 mod missing_document;
 mod remote_documents;
+#[cfg(feature = "mcp")]
+pub(crate) mod text_search;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

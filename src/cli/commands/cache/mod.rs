@@ -21,6 +21,8 @@ use crate::cli::exit;
 use crate::paths::{escaped, shown};
 use crate::report::ago;
 use crate::text::pluralize;
+#[cfg(feature = "mcp")]
+use crate::workspace::Workspace;
 
 use file_list::FileList;
 use selected_cache::{SelectedCache, selected_caches};
@@ -178,34 +180,7 @@ fn status(
     context: &Context,
 ) -> Result<CacheReport, CacheError> {
     let content = Cache::open_read_only(&cache.path)?;
-    let manifest = content.manifest();
-    let is_selected = |path: &BString| {
-        let mut owners = manifest.files[path].owners.iter();
-        owners.any(|owner| cache.includes(owner))
-    };
-    let differing = content.verify()?.into_iter();
-    let selected: Vec<_> = manifest
-        .files
-        .iter()
-        .filter(|(path, _)| is_selected(path))
-        .collect();
-    let sizes = selected.iter().filter_map(|(_, file)| file.stat);
-    let status = CacheStatus {
-        path: &cache.path,
-        manifest,
-        files: selected.len(),
-        bytes: sizes.map(|stat| stat.size).sum(),
-        owners: manifest
-            .owners
-            .iter()
-            .filter(|(owner, _)| cache.includes(owner))
-            .collect(),
-        differing: differing
-            .filter(|(path, _)| is_selected(path))
-            .map(|(path, condition)| (escaped(&path).to_string(), condition))
-            .collect(),
-    };
-
+    let status = CacheStatus::read(cache, &content)?;
     Ok(if as_json {
         CacheReport::Json(status.json())
     } else {
@@ -213,7 +188,51 @@ fn status(
     })
 }
 
-impl CacheStatus<'_> {
+/// The states of all caches of a workspace, as parts of the JSON document.
+#[cfg(feature = "mcp")]
+pub(super) fn status_documents(workspace: &Workspace) -> Result<Vec<Value>, CommandError> {
+    let projects = workspace.projects.iter().collect();
+    let caches = selected_cache::of_projects(projects, true, None, workspace).into_iter();
+    let documents = caches.map(|cache| {
+        let content = Cache::open_read_only(&cache.path)?;
+        Ok(CacheStatus::read(&cache, &content)?.json())
+    });
+    let documents: Result<_, CacheError> = documents.collect();
+    documents.map_err(|error| CommandError::from(&error))
+}
+
+impl<'c> CacheStatus<'c> {
+    /// Reads the state of the selected part of a cache, and compares its files with the manifest.
+    fn read(cache: &'c SelectedCache, content: &'c Cache) -> Result<Self, CacheError> {
+        let manifest = content.manifest();
+        let is_selected = |path: &BString| {
+            let mut owners = manifest.files[path].owners.iter();
+            owners.any(|owner| cache.includes(owner))
+        };
+        let differing = content.verify()?.into_iter();
+        let selected: Vec<_> = manifest
+            .files
+            .iter()
+            .filter(|(path, _)| is_selected(path))
+            .collect();
+        let sizes = selected.iter().filter_map(|(_, file)| file.stat);
+        Ok(Self {
+            path: &cache.path,
+            manifest,
+            files: selected.len(),
+            bytes: sizes.map(|stat| stat.size).sum(),
+            owners: manifest
+                .owners
+                .iter()
+                .filter(|(owner, _)| cache.includes(owner))
+                .collect(),
+            differing: differing
+                .filter(|(path, _)| is_selected(path))
+                .map(|(path, condition)| (escaped(&path).to_string(), condition))
+                .collect(),
+        })
+    }
+
     /// The number of files that belong to the owner.
     fn file_count(&self, owner: &CacheOwner) -> usize {
         let files = self.manifest.files.values();

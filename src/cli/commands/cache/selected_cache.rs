@@ -11,7 +11,7 @@ use crate::cli::args::CacheArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::workspace::covering_pattern::CoveringPattern;
-use crate::workspace::{Project, select};
+use crate::workspace::{Project, Workspace, select};
 
 /// A cache, and the projects in it that a command is about.
 pub(super) struct SelectedCache {
@@ -67,6 +67,17 @@ pub(super) fn selected_caches(
             .map_err(|error| CommandError::from(&error))?
     };
 
+    Ok(of_projects(projects, everything, pattern, &workspace))
+}
+
+/// The caches of `projects`, in the order of their paths. `everything` adds the workspace's own cache,
+/// with the files of projects that were removed from the configuration.
+pub(super) fn of_projects(
+    projects: Vec<&Project>,
+    everything: bool,
+    pattern: Option<Rc<CoveringPattern>>,
+    workspace: &Workspace,
+) -> Vec<SelectedCache> {
     let mut caches: BTreeMap<&Path, Vec<String>> = BTreeMap::new();
     for project in projects {
         caches
@@ -85,5 +96,5 @@ pub(super) fn selected_caches(
         all: everything && workspace.owns_cache(path),
         pattern: pattern.clone(),
     };
-    Ok(caches.into_iter().map(selected).collect())
+    caches.into_iter().map(selected).collect()
 }
