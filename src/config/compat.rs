@@ -38,6 +38,9 @@ pub(crate) const IGNORED: [&str; 4] = [
     "patterns",
 ];
 
+/// Keys that can also be a list, which is read as their key `include`.
+pub(crate) const LISTS: [&[&str]; 2] = [&["sync", "to_codex"], &["sync", "from_codex"]];
+
 /// The keys at the top of a file without a section `codex` that are read.
 const FLAT_KEYS: [&str; 5] = ["organization", "codex_repo", "project", "sync", "remotes"];
 
@@ -129,6 +132,7 @@ pub(crate) fn migrate_old_keys(tree: &mut Node, diagnostics: &mut Diagnostics) {
     let of_projects = names.iter().map(|name| vec!["projects", name.as_str()]);
     for parent in std::iter::once(Vec::new()).chain(of_projects) {
         check_environments(tree, &parent, diagnostics);
+        read_lists(tree, &parent, &mut diagnostics.warnings);
         rename(tree, &parent, &mut diagnostics.warnings);
         rename_bidirectional(tree, &parent, &mut diagnostics.warnings);
         ignore_sync_keys(tree, &parent, &mut diagnostics.warnings);
@@ -182,6 +186,26 @@ pub(super) fn ignored_in_member(keys: &str, first: String, at: &Origin) -> Probl
         .key(first)
         .at(at)
         .hint("set it in the workspace's configuration")
+}
+
+/// Reads the lists of patterns below `parent` as includes.
+fn read_lists(tree: &mut Node, parent: &[&str], warnings: &mut Vec<Problem>) {
+    for old in LISTS {
+        let old = [parent, old].concat();
+        if !tree.get(&old).is_some_and(Node::is_list) {
+            continue;
+        }
+        let Some((at, list)) = tree.key_at(&old).cloned().zip(tree.remove(&old)) else {
+            continue;
+        };
+
+        let new = [&old[..], &["include"]].concat();
+        let (old_key, new_key) = (key_path(&old), key_path(&new));
+        let problem = Problem::new(format!("the list `{old_key}` is now `{new_key}`"));
+        let hint = format!("write `{new_key}`");
+        warnings.push(problem.key(old_key).at(&at).hint(hint));
+        tree.set(&new, list);
+    }
 }
 
 /// Renames the older keys below `parent`.

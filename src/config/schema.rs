@@ -24,6 +24,17 @@ pub fn schema() -> Value {
         let description = format!("Older name of `{}`.", new.join("."));
         insert_older(&mut codex, path, value, &description);
     }
+    for path in compat::LISTS {
+        if let Some(value) = codex.pointer_mut(&pointer_to(path)) {
+            let elements = value.pointer("/properties/include/items").cloned();
+            value["items"] = elements.unwrap_or_default();
+            value["type"] = json!(["object", "array"]);
+            let description = value["description"].as_str().unwrap_or_default();
+            value["description"] = json!(format!(
+                "{description} A list is the older form of `include`."
+            ));
+        }
+    }
     let switch = json!({ "type": ["boolean", "string"] });
     insert_older(
         &mut codex,

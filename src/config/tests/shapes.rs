@@ -68,8 +68,8 @@ fn maps_and_lists_are_not_confused() {
     for (name, value, expected) in [
         (
             "SYNC",
-            "{to_codex=[]}",
-            "`sync.to_codex`: expected a map, found a list",
+            "{environments=[]}",
+            "`sync.environments`: expected a map, found a list",
         ),
         ("SYNC", "[]", "`sync`: expected a map, found a list"),
         (
