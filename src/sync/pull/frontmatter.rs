@@ -2,14 +2,16 @@
 //! it. It is deprecated, and only used by a project that enables `sync.routing.use_frontmatter` and
 //! has no `sync.from_codex.include`.
 //!
-//! `codex_sync_include` and `codex_sync_exclude` are globs for project names. An exclude takes
-//! precedence, and a file without an include is not routed. A file is never routed to its own
+//! `codex_sync_include` and `codex_sync_exclude` are globs for project names; `includes` and
+//! `excludes` below `codex` are older names. An exclude takes precedence, and a file without an
+//! include is not routed. A file is never routed to its own
 //! project or to the codex itself.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bstr::{BString, ByteSlice};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::super::sources::SourceContents;
 use super::pull_run::PullRun;
@@ -19,32 +21,52 @@ use crate::plan::Entry;
 use crate::workspace::Project;
 
 /// The keys that are read from a frontmatter. All others are ignored.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct Frontmatter {
     #[serde(default, alias = "codex_sync_includes")]
-    codex_sync_include: Names,
+    codex_sync_include: Option<Names>,
     #[serde(default, alias = "codex_sync_excludes")]
-    codex_sync_exclude: Names,
+    codex_sync_exclude: Option<Names>,
+    #[serde(default)]
+    codex: CodexKey,
+}
+
+/// The key `codex`, which can also belong to another tool.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum CodexKey {
+    Names {
+        includes: Option<Names>,
+        excludes: Option<Names>,
+    },
+    Other(IgnoredAny),
+}
+
+impl Default for CodexKey {
+    fn default() -> Self {
+        Self::Other(IgnoredAny)
+    }
 }
 
 impl Frontmatter {
     fn routes_to(&self, project: &str) -> bool {
-        self.codex_sync_include.matches(project) && !self.codex_sync_exclude.matches(project)
+        let (includes, excludes) = match &self.codex {
+            CodexKey::Names { includes, excludes } => (includes.as_ref(), excludes.as_ref()),
+            CodexKey::Other(_) => (None, None),
+        };
+        let matches = |names: &Names| names.matches(project);
+        let include = self.codex_sync_include.as_ref().or(includes);
+        let exclude = self.codex_sync_exclude.as_ref().or(excludes);
+        include.is_some_and(matches) && !exclude.is_some_and(matches)
     }
 }
 
 /// One glob or several.
-#[derive(Debug, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Names {
     Many(Vec<String>),
     One(String),
-}
-
-impl Default for Names {
-    fn default() -> Self {
-        Self::Many(Vec::new())
-    }
 }
 
 impl Names {
@@ -147,6 +169,26 @@ mod tests {
                 false,
             ),
             ("---\ncodex_sync_include: [auth]\n---\n", "billing", false),
+            (
+                "---\ncodex:\n  includes: ['bill*']\n  other: 1\n---\n",
+                "billing",
+                true,
+            ),
+            (
+                "---\ncodex: { includes: ['*'], excludes: [billing] }\n---\n",
+                "billing",
+                false,
+            ),
+            (
+                "---\ncodex: { includes: ['*'] }\ncodex_sync_include: []\n---\n",
+                "billing",
+                false,
+            ),
+            (
+                "---\ncodex: [x]\ncodex_sync_include: billing\n---\n",
+                "billing",
+                true,
+            ),
             ("---\ncodex_sync_include: []\n---\n", "billing", false),
             ("---\ntitle: x\n---\n", "billing", false),
             ("---\ncodex_sync_include: [*]\n---\n", "billing", false),
