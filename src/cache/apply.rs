@@ -1,6 +1,6 @@
 //! Carries out a plan: removes and writes files, and then records the result in the manifest.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 
 use bstr::{BStr, BString, ByteSlice};
@@ -74,7 +74,7 @@ impl Cache {
             request.kept = files.filter(|path| !is_cleared(path.as_bstr())).collect();
         }
 
-        let plan = self.plan(requests, force)?;
+        let plan = self.plan(requests, force, &|_| HashSet::new())?;
         let mut requests = plan.requests().iter();
         let is_partial = requests.any(|request| !request.kept.is_empty());
         if is_partial && plan.deleted().next().is_none() {

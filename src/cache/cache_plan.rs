@@ -1,6 +1,6 @@
 //! Plans the changes of a cache: from the manifest, the requests, and the files on disk.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 
 use bstr::{BStr, BString, ByteSlice};
@@ -15,6 +15,10 @@ use crate::object::{Mode, ObjectId};
 use crate::plan::{Change, Entry, Op};
 use crate::scan::SourceFile;
 use crate::stat::Stat;
+
+/// Returns those of some files of the cache, each with its present content, that the user can restore
+/// from a commit of their repository.
+pub(crate) type CommittedFiles<'c> = &'c dyn Fn(&[(&BString, Entry)]) -> HashSet<BString>;
 
 /// The changes that requests make to a cache.
 pub(crate) struct CachePlan {
@@ -53,14 +57,21 @@ impl CachePlan {
 
 impl Cache {
     /// Plans the changes for all `requests` together, and writes nothing. With `force`, files that
-    /// were modified locally are replaced or removed.
+    /// were modified locally are replaced or removed. Files that `committed` returns are replaced and
+    /// removed as if the cache had written them.
     pub(crate) fn plan(
         &self,
         requests: Vec<CacheRequest>,
         force: bool,
+        committed: CommittedFiles<'_>,
     ) -> Result<CachePlan, CacheError> {
         let on_disk = self.find_on_disk(&requests)?;
-        let results = plan(&self.manifest, &requests, &on_disk, force);
+        let foreign = self.foreign_files(&requests, &on_disk);
+        let recoverable = match force || foreign.is_empty() {
+            true => HashSet::new(),
+            false => committed(&foreign),
+        };
+        let results = plan(&self.manifest, &requests, &on_disk, force, &recoverable);
 
         let observed = on_disk.into_iter().filter_map(|(path, entry)| match entry {
             DiskEntry::File { stat, .. } if !self.is_recorded(path.as_bstr(), &stat, || true) => {
@@ -74,6 +85,28 @@ impl Cache {
             requests,
             force,
         })
+    }
+
+    /// The files on disk that the cache did not write, except those that are as requested.
+    fn foreign_files<'d>(
+        &self,
+        requests: &[CacheRequest],
+        on_disk: &'d HashMap<BString, DiskEntry>,
+    ) -> Vec<(&'d BString, Entry)> {
+        let foreign = on_disk.iter().filter_map(|(path, on_disk)| {
+            let DiskEntry::File { mode, id, .. } = *on_disk else {
+                return None;
+            };
+            let found = Entry { mode, id };
+            let recorded = self.manifest.files.get(path);
+            let mut requested = requests
+                .iter()
+                .filter_map(|request| request.files.get(path));
+            let is_foreign = !recorded.is_some_and(|file| file.was_written(mode, id))
+                && !requested.any(|requested| *requested == found);
+            is_foreign.then_some((path, found))
+        });
+        foreign.collect()
     }
 
     /// Reads the entries at all paths that the requests add, keep or give up. Absent ones are left
@@ -108,6 +141,8 @@ struct Facts<'p> {
     unneeded: BTreeMap<&'p BStr, &'p CacheOwner>,
     on_disk: &'p HashMap<BString, DiskEntry>,
     force: bool,
+    /// The files with contents that the cache did not write, but that the user can restore.
+    recoverable: &'p HashSet<BString>,
 }
 
 /// The decision about a requested path.
@@ -127,6 +162,7 @@ fn plan(
     requests: &[CacheRequest],
     on_disk: &HashMap<BString, DiskEntry>,
     force: bool,
+    recoverable: &HashSet<BString>,
 ) -> Vec<RequestResult> {
     let requested = requests.iter().flat_map(|request| request.files.keys());
     let facts = Facts {
@@ -135,6 +171,7 @@ fn plan(
         unneeded: unneeded_files(manifest, requests),
         on_disk,
         force,
+        recoverable,
     };
 
     let mut decided: BTreeSet<&BStr> = BTreeSet::new();
@@ -172,7 +209,7 @@ impl Facts<'_> {
             DiskEntry::File { mode, id, .. } if (*mode, *id) == (entry.mode, entry.id) => {
                 PathDecision::Unchanged
             }
-            DiskEntry::File { .. } if self.was_written(path.as_bstr()) => {
+            DiskEntry::File { .. } if self.is_replaceable(path.as_bstr()) => {
                 PathDecision::Modified(Vec::new())
             }
             DiskEntry::File { .. } | DiskEntry::Other => self.replace(Vec::new()),
@@ -238,9 +275,12 @@ impl Facts<'_> {
         }
     }
 
-    /// Whether the cache wrote the present contents of `path`. Also `true` if there is no file at
-    /// `path`, because then no file of the user is replaced.
-    fn was_written(&self, path: &BStr) -> bool {
+    /// Whether nothing is lost if `path` is replaced or removed: the cache wrote its present
+    /// contents, the user can restore them, or there is no file.
+    fn is_replaceable(&self, path: &BStr) -> bool {
+        if self.recoverable.contains(path) {
+            return true;
+        }
         match (self.manifest.files.get(path), self.on_disk.get(path)) {
             (Some(file), Some(DiskEntry::File { mode, id, .. })) => file.was_written(*mode, *id),
             (Some(_), on_disk) => on_disk.is_none(),
@@ -252,7 +292,7 @@ impl Facts<'_> {
     fn is_removed(&self, path: &BStr) -> bool {
         self.unneeded.contains_key(path)
             && !self.requested.contains(path)
-            && (self.force || self.was_written(path))
+            && (self.force || self.is_replaceable(path))
     }
 
     /// Whether a request of this run or another owner needs a file at `path`.

@@ -6,8 +6,8 @@
 //! - Each file is written completely under another name and then renamed; the manifest is written last.
 //! - One run at a time changes a cache; other runs wait.
 //! - Nothing is written outside the directory or through a link in it.
-//! - Only files that the cache itself wrote are replaced or removed. A file that was modified locally is kept and
-//!   reported, unless `force` is set.
+//! - Only files that the cache itself wrote are replaced or removed, and files that a repository has in its
+//!   commit with the same contents. A file that was modified locally is kept and reported, unless `force` is set.
 //!
 //! All files and directories get the permissions that the user's umask leaves, so that a group can
 //! share a cache.
@@ -39,7 +39,7 @@ pub(crate) use request::{
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeSet, HashSet};
 
     use super::*;
     use crate::interrupt::Interrupt;
@@ -77,14 +77,18 @@ mod tests {
         let open = || Cache::open(directory.path(), &Interrupt::default(), || {}).unwrap();
         let sync = |request: CacheRequest, contents: &str| {
             let mut cache = open();
-            let plan = cache.plan(vec![request], false).unwrap();
+            let plan = cache
+                .plan(vec![request], false, &|_| HashSet::new())
+                .unwrap();
             cache.apply(plan, |_| Ok(contents.into())).unwrap();
         };
         sync(request("a", "a.md", "one"), "one");
 
         // A run that is killed after it wrote the file and before it wrote the manifest.
         let cache = open();
-        let plan = cache.plan(vec![request("a", "a.md", "two")], false);
+        let plan = cache.plan(vec![request("a", "a.md", "two")], false, &|_| {
+            HashSet::new()
+        });
         cache.record_pending_writes(&plan.unwrap()).unwrap();
         std::fs::write(directory.path().join("a.md"), "two").unwrap();
         drop(cache);

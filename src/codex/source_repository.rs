@@ -316,6 +316,12 @@ impl SourceRepository {
         Ok(Some(tree))
     }
 
+    /// Whether the tree `root` has this file at `path`, and its contents can be read.
+    pub(crate) fn has_file(&self, root: ObjectId, path: &BStr, mode: Mode, id: ObjectId) -> bool {
+        let found = tree::entry_at(&|id| self.tree_data(id), root, path);
+        found.is_ok_and(|found| found == Some((mode, id))) && self.size(id).is_ok()
+    }
+
     /// The bytes of a tree.
     pub(super) fn tree_data(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
         self.object(id, b"tree").map_err(|error| match error {

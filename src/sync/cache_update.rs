@@ -11,6 +11,7 @@ use super::caches::{
     apply_plan, merge_results, message_of, open_cache, removed_project_requests, unused_cache,
     warn_kept, warn_removed, warn_replaced,
 };
+use super::committed_cache::in_commit;
 use super::request::SyncRequest;
 use super::sources::SourceContents;
 use crate::cache::{
@@ -127,7 +128,9 @@ impl CacheUpdate<'_> {
             .collect();
         requests.extend(removals);
 
-        let plan = cache.plan(requests, self.request.force)?;
+        let plan = cache.plan(requests, self.request.force, &|files| {
+            in_commit(group.path, files)
+        })?;
         let sources = sources(group);
         let mut results = apply_plan(self.request, &mut cache, plan, |file| {
             let (index, source) = sources.get(&file.source).ok_or("it is not a source")?;

@@ -8,6 +8,7 @@ mod cache_update;
 mod caches;
 pub(crate) mod changed_since;
 mod ci_system;
+mod committed_cache;
 mod connection;
 pub mod doctor;
 pub(crate) mod expectation;

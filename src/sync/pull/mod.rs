@@ -20,6 +20,7 @@ use super::caches::{
     apply_plan, merge_results, message_of, open_cache, removed_project_requests, unused_cache,
     warn_removed,
 };
+use super::committed_cache::in_commit;
 use super::request::SyncRequest;
 use crate::cache::{Cache, CacheError, CachePlan, RequestResult};
 use crate::codex::store::Store;
@@ -158,7 +159,10 @@ impl<'r> PullRun<'r> {
         let removed = removals.iter().map(|request| &request.owner.project);
         group.removed = removed.cloned().collect();
         requests.extend(removals);
-        let guarded = cache.plan(requests, self.request.force).and_then(|plan| {
+        let guarded = cache.plan(requests, self.request.force, &|files| {
+            in_commit(cache.path(), files)
+        });
+        let guarded = guarded.and_then(|plan| {
             let (projects, refused) = (&group.projects, &group.refused);
             withhold_mass_deletions(self.request, &cache, projects, refused, plan)
         });

@@ -3,6 +3,7 @@
 
 use bstr::BString;
 
+use super::super::committed_cache::in_commit;
 use super::super::request::SyncRequest;
 use crate::cache::{Cache, CacheError, CachePlan, CacheRequest};
 use crate::plan::{DeletedFrom, Deletions, ProjectPlan, Withheld};
@@ -64,7 +65,9 @@ pub(super) fn withhold_mass_deletions<'r>(
     // Without a request, an owner keeps its files.
     let mut requests = plan.into_requests();
     requests.retain(|of_project| !is_withheld(of_project));
-    let plan = cache.plan(requests, request.force)?;
+    let plan = cache.plan(requests, request.force, &|files| {
+        in_commit(cache.path(), files)
+    })?;
     Ok(GuardedPlan { plan, withheld })
 }
 
