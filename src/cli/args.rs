@@ -15,6 +15,7 @@ use crate::names::{CodexPath, InvalidPath, InvalidProjectName, ProjectName};
 use crate::object::ObjectId;
 use crate::workspace::shards::Shard;
 
+pub(crate) use super::sync_preset::SyncPreset;
 pub(crate) use given_options::{GivenOption, OptionRole};
 pub(crate) use output::{
     DocumentArgs, Format, LogFormat, OutputArgs, PlanFormat, PlanOutputArgs, When,
@@ -149,11 +150,15 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Older name of `config validate`
     #[command(name = "config-validate", hide = true)]
-    ConfigValidate,
+    ConfigValidate(DocumentArgs),
+    /// Older name of `config update`
+    #[command(name = "config-update", hide = true)]
+    ConfigUpdate(ConfigUpdateArgs),
     /// Check configuration, roots, remote, credentials and push permission, without pushing
+    #[command(alias = "health")]
     Doctor(DoctorArgs),
     /// Create a commented `.fractary/config.yaml` for the current directory
-    #[command(visible_alias = "config-init")]
+    #[command(visible_alias = "config-init", alias = "configure")]
     Init(InitArgs),
     /// Serve documents of the codex to agents, with the Model Context Protocol on standard input and
     /// output
@@ -370,7 +375,9 @@ pub(crate) enum ConfigCommand {
         output: DocumentArgs,
     },
     /// Validate the configuration and report all errors
-    Validate,
+    Validate(DocumentArgs),
+    /// Change keys of the section `codex` in the configuration of the current directory
+    Update(ConfigUpdateArgs),
     /// Print a JSON Schema (the files in `schemas/`)
     Schema {
         /// Which schema to print
@@ -378,7 +385,34 @@ pub(crate) enum ConfigCommand {
         of: SchemaOf,
     },
     /// List the configuration files in use, lowest precedence first
-    Path,
+    Path(DocumentArgs),
+}
+
+/// `config update`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("updated").args(["organization", "project", "codex_repo", "sync_preset"]).multiple(true).required(true))]
+#[command(
+    after_long_help = "Only these keys change: comments, other keys and sections of other tools are kept."
+)]
+pub(crate) struct ConfigUpdateArgs {
+    /// Set `organization`
+    #[arg(long, alias = "org", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) organization: Option<String>,
+    /// Set `project`
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    pub(crate) project: Option<ProjectName>,
+    /// Set `codex_repo`
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) codex_repo: Option<String>,
+    /// Set the patterns of `sync.to_codex` and `sync.from_codex`
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) sync_preset: Option<SyncPreset>,
+    /// An option of the older tool without an effect.
+    #[arg(long, hide = true)]
+    pub(crate) no_mcp: bool,
+    /// Output options.
+    #[command(flatten)]
+    pub(crate) output: DocumentArgs,
 }
 
 /// `cache`.
@@ -387,6 +421,7 @@ pub(crate) enum CacheCommand {
     /// List the files in the cache
     List(CacheListArgs),
     /// Show which codex commit the cache is from, its age, and local edits
+    #[command(aliases = ["stats", "health"])]
     Status(CacheArgs),
     /// Remove the files that syncs wrote to the cache
     Clear(CacheClearArgs),
@@ -493,6 +528,14 @@ pub(crate) enum SchemaOf {
     Plan,
     /// The document of `fetch --json`.
     Fetch,
+    /// The document of `init --json`.
+    Init,
+    /// The document of `config update --json`.
+    Update,
+    /// The document of `config validate --json`.
+    Validate,
+    /// The document of `config path --json`.
+    Path,
 }
 
 /// `doctor`.
@@ -522,6 +565,21 @@ pub(crate) struct InitArgs {
     /// URL of the codex, if it is not on github.com
     #[arg(long, value_name = "URL", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) url: Option<String>,
+    /// Name of the project, if this directory is a single one (default: name of the directory)
+    #[arg(long, value_name = "NAME", value_parser = parse_name)]
+    pub(crate) project: Option<ProjectName>,
+    /// Use these patterns (default: patterns for the documentation that exists)
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) sync_preset: Option<SyncPreset>,
+    /// An option of the older tool without an effect.
+    #[arg(long, hide = true)]
+    pub(crate) no_mcp: bool,
+    /// An option of the older tool without an effect.
+    #[arg(long, hide = true, conflicts_with = "no_mcp")]
+    pub(crate) mcp: bool,
+    /// Output options.
+    #[command(flatten)]
+    pub(crate) output: DocumentArgs,
 }
 
 /// Project selection.

@@ -13,7 +13,7 @@ use super::args::Global;
 use super::command_error::CommandError;
 use super::terminal::Terminal;
 use crate::codex::{git_config, source_repository};
-use crate::config::{self, Configuration, FlagValue, LoadRequest};
+use crate::config::{self, Configuration, FlagValue, LoadRequest, Problems};
 use crate::environment::Environment;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
@@ -72,11 +72,23 @@ impl Context {
         env_name: Option<&str>,
         flags: Vec<FlagValue>,
     ) -> Result<(Configuration, Workspace), CommandError> {
+        let loaded = self.try_load(env_name, flags)?;
+        loaded.map_err(|problems| CommandError::from(&problems))
+    }
+
+    /// As [`load`](Self::load), with the errors of the configuration as a list.
+    pub(crate) fn try_load(
+        &self,
+        env_name: Option<&str>,
+        flags: Vec<FlagValue>,
+    ) -> Result<Result<(Configuration, Workspace), Problems>, CommandError> {
         let span = tracing::debug_span!("config", files = Empty, projects = Empty).entered();
         let request = self.request(env_name, flags)?;
-        let loaded = workspace::load(&request).map_err(|problems| CommandError::from(&problems))?;
-        span.record("files", loaded.0.files().len())
-            .record("projects", loaded.1.projects.len());
+        let loaded = workspace::load(&request);
+        if let Ok((configuration, workspace)) = &loaded {
+            span.record("files", configuration.files().len())
+                .record("projects", workspace.projects.len());
+        }
         Ok(loaded)
     }
 

@@ -8,6 +8,7 @@ mod context;
 mod error_report;
 mod exit;
 mod signals;
+mod sync_preset;
 mod terminal;
 mod usage;
 
@@ -94,7 +95,12 @@ fn dispatch(command: Command, context: &Context) -> u8 {
             commands::cache::run(&CacheCommand::Status(arguments), context)
         }
         Command::Config(command) => commands::config::run(&command, context),
-        Command::ConfigValidate => commands::config::run(&ConfigCommand::Validate, context),
+        Command::ConfigValidate(output) => {
+            commands::config::run(&ConfigCommand::Validate(output), context)
+        }
+        Command::ConfigUpdate(arguments) => {
+            commands::config::run(&ConfigCommand::Update(arguments), context)
+        }
         Command::Doctor(arguments) => commands::doctor::run(&arguments, context),
         Command::Init(arguments) => commands::init::run(&arguments, context),
     }

@@ -30,7 +30,8 @@ pub struct Configuration {
     pub(crate) environment_origin: Option<Origin>,
     /// The projects' own directories, by project name.
     pub(crate) members: BTreeMap<String, Member>,
-    pub(super) warnings: Vec<Problem>,
+    /// The warnings, in the order of their locations.
+    pub(crate) warnings: Vec<Problem>,
     /// Tokens that are not given because their variable is not set.
     pub(crate) unset_tokens: Vec<UnsetToken>,
     /// Why the organization could not be detected, if there is a repository.

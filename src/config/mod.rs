@@ -49,6 +49,7 @@ pub(crate) mod tree;
 mod values;
 pub(crate) mod variables;
 mod yaml;
+pub(crate) mod yaml_edit;
 pub(crate) mod yaml_section;
 
 pub use configuration::Configuration;

@@ -1,6 +1,7 @@
 //! Formats the progress and the result of a run, for people and for programs. The commands other
 //! than `sync` and `status` format their own results.
 
+pub(crate) mod configuration;
 pub(crate) mod fetch;
 pub(crate) mod github;
 pub(crate) mod human;

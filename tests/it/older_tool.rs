@@ -121,6 +121,18 @@ fn older_keys_are_read_or_ignored_with_a_warning() {
             "sync.direction",
             "to-codex".into(),
         ),
+        (
+            "to_codex: ['docs/**', a.md]",
+            "the list `sync.to_codex` is now `sync.to_codex.include`",
+            "sync.to_codex.include",
+            serde_json::json!(["docs/**", "a.md"]),
+        ),
+        (
+            "from_codex: ['codex://{org}/core/docs/**']",
+            "the list `sync.from_codex` is now `sync.from_codex.include`",
+            "sync.from_codex.include",
+            serde_json::json!(["codex://{org}/core/docs/**"]),
+        ),
     ] {
         let (sandbox, _codex) = repository(&with_sync(&format!("    {sync}\n")));
         let checked = sandbox.run(&["config-validate"]).code(0);
@@ -268,4 +280,281 @@ fn document_has_the_status_of_the_older_tool() {
     codex.hook("pre-receive", "exit 1");
     sandbox.write("ws/docs/a.md", "b");
     assert_eq!(status(&["--config", "push.on_declined=fail"], 5), "failure");
+}
+
+/// The section of another tool in the same file.
+const OTHER: &str = "# all tools\nversion: '2.0'\nwork: # ours\n  handler: github\n";
+
+#[test]
+fn configuration_is_created_updated_and_validated() {
+    let (sandbox, _codex) = repository(OTHER);
+    let schema = |of: &str| {
+        let schema = sandbox.run(&["config", "schema", of]).code(0).json();
+        jsonschema::validator_for(&schema).unwrap()
+    };
+    let run = |line: &str, code: i32| {
+        let words: Vec<_> = line.split(' ').collect();
+        sandbox.run(&words).code(code)
+    };
+    let read = || std::fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
+
+    let init = "config-init --org acme --project web --codex-repo codex --sync-preset standard --no-mcp --json";
+    let output = run(init, 0);
+    let created = output.json();
+    assert!(schema("init").is_valid(&created), "{created}");
+    assert_eq!(
+        ["status", "organization", "project", "codex_repo"].map(|key| created[key].clone()),
+        ["success", "acme", "web", "codex"]
+    );
+    let warning = "warning: `--no-mcp` has no effect: `.mcp.json` is never changed\n";
+    assert_eq!(output.stderr, warning);
+    assert!(!sandbox.path("ws/.mcp.json").exists());
+    assert!(read().starts_with(OTHER), "{}", read());
+    let exclude = serde_json::json!(["**/*.tmp", "_archive/**"]);
+    assert_eq!(value(&sandbox, "sync.to_codex.exclude"), exclude);
+    for form in [init, "configure"] {
+        let text = run(form, 2);
+        let text = text.stdout + &text.stderr;
+        assert!(text.contains("already exists"), "{text}");
+    }
+
+    sandbox.write(
+        "ws/.fractary/config.yaml",
+        read().replace("  project: web", "  # the name\n  project: web"),
+    );
+    for (form, updated) in [
+        (
+            "config-update --org other --project shop --codex-repo docs --json",
+            vec!["organization", "project", "codex_repo"],
+        ),
+        ("config update --organization other --json", vec![]),
+        (
+            "config-update --sync-preset minimal --no-mcp --json",
+            vec![
+                "sync.to_codex.include",
+                "sync.to_codex.exclude",
+                "sync.from_codex.exclude",
+            ],
+        ),
+    ] {
+        let document = run(form, 0).json();
+        assert!(schema("update").is_valid(&document), "{document}");
+        assert_eq!(document["updated"], serde_json::json!(updated), "{form}");
+        assert_eq!(document["warnings"], serde_json::json!([]), "{form}");
+    }
+    assert!(
+        read().starts_with(OTHER) && read().contains("  # the name\n  project: shop"),
+        "{}",
+        read()
+    );
+    assert_eq!(value(&sandbox, "project"), "shop");
+    assert_eq!(
+        value(&sandbox, "sync.to_codex.include"),
+        serde_json::json!(["docs/**", "README.md"])
+    );
+    run("config-update --json", 2);
+
+    let files = run("config path --json", 0).json();
+    assert!(schema("path").is_valid(&files), "{files}");
+    assert_eq!(files["files"][0]["layer"], "workspace");
+
+    let validate = |code| {
+        let document = run("config-validate --json", code).json();
+        assert!(schema("validate").is_valid(&document), "{document}");
+        document
+    };
+    assert_eq!(validate(0)["valid"], true);
+    sandbox.write(
+        "ws/.fractary/config.yaml",
+        read() + "  wrong: 1\n  sync_too: 2\n",
+    );
+    let invalid = validate(3);
+    assert_eq!(invalid["valid"], false);
+    let issues = invalid["errors"].as_array().unwrap();
+    let fields: Vec<_> = issues.iter().map(|issue| issue["field"].clone()).collect();
+    assert_eq!(fields, ["wrong", "sync_too"], "{invalid}");
+    assert!(
+        issues
+            .iter()
+            .all(|issue| issue["severity"] == "error" && issue["line"].is_u64())
+    );
+
+    // A file that cannot be changed line by line is left as it is.
+    for text in ["codex: { project: web }\n", OTHER] {
+        sandbox.write("ws/.fractary/config.yaml", text);
+        run("config-update --project shop", 2);
+        assert_eq!(read(), text);
+    }
+}
+
+/// The command lines in the documentation and the automation of the older tool. Those in
+/// MIGRATING.md that are not available exit with 2 and change nothing.
+#[test]
+fn command_lines_are_accepted() {
+    let (sandbox, codex) = repository(&with_sync(
+        "    to_codex: { include: ['docs/**'] }\n    from_codex: { include: ['codex://acme/{project}/**'] }\n",
+    ));
+    for (line, code) in [
+        ("--version", 0),
+        ("help", 0),
+        ("sync --dry-run", 0),
+        ("sync", 0),
+        ("sync web", 0),
+        ("sync web --force", 0),
+        ("sync project", 0),
+        ("sync project web --to-codex", 0),
+        (
+            "sync --direction to-codex --include docs/** --exclude docs/x/**",
+            0,
+        ),
+        ("sync --direction from-codex --json", 0),
+        ("sync --bidirectional --work-id 42", 0),
+        ("sync --env prod --from-codex", 0),
+        ("document-fetch codex://acme/web/docs/a.md", 0),
+        (
+            "document-fetch codex://acme/web/docs/a.md --bypass-cache --json",
+            0,
+        ),
+        (
+            "document-fetch codex://acme/web/docs/a.md --ttl 3600 --output ../a.md",
+            0,
+        ),
+        ("fetch codex://acme/web/docs/a.md", 0),
+        ("cache-list", 0),
+        ("cache-list --status fresh --sort size --desc", 0),
+        ("cache-list --verbose --limit 10 --sort createdAt --desc", 0),
+        ("cache-list --status expired --sort expiresAt --json", 0),
+        ("cache-list --status stale --sort uri", 0),
+        ("cache list --json", 0),
+        ("cache-stats --json", 0),
+        ("cache stats", 0),
+        ("cache-health --json", 0),
+        ("cache health", 0),
+        ("health --json", 0),
+        ("config-validate", 0),
+        ("config validate --json", 0),
+        ("config show", 0),
+        ("cache-clear --pattern codex://acme/* --dry-run", 0),
+        ("cache-clear --all --dry-run", 0),
+        // Not available.
+        ("cache-clear", 2),
+        ("cache clear --expired", 2),
+        ("sync org --dry-run", 2),
+        ("sync other", 2),
+        ("sync --parallel 3", 2),
+        ("config get organization", 2),
+        ("config set organization x", 2),
+        ("migrate --dry-run", 2),
+        ("types list", 2),
+        ("list --tag guide", 2),
+        ("parse docs/a.md", 2),
+        ("route docs/a.md", 2),
+        ("check --fix", 2),
+        ("validate docs", 2),
+        ("document-fetch codex://docs/a.md", 2),
+    ] {
+        let words: Vec<_> = line.split(' ').collect();
+        sandbox.run(&words).code(code);
+    }
+    assert_eq!(codex.paths(), ["projects/web/docs/a.md"]);
+    assert_eq!(std::fs::read(sandbox.path("a.md")).unwrap(), b"docs/a.md");
+    let cached = sandbox.path("ws/.fractary/codex/cache/projects/web/docs/a.md");
+    assert!(cached.exists());
+    sandbox.run(&["cache-clear", "--all"]).code(0);
+    assert!(!cached.exists());
+}
+
+#[test]
+fn patterns_of_a_pull_have_the_forms_of_the_older_tool() {
+    let (sandbox, codex) = repository(&with_sync("    direction: from-codex\n"));
+    let [own, own_doc, json, md, api, shared] = [
+        "web/README.md",
+        "web/docs/api.md",
+        "etl.acme.ai/docs/schema/deep/data.json",
+        "etl.acme.ai/docs/guide.md",
+        "api.acme.ai/docs/schema/data.json",
+        "codex/docs/standard.md",
+    ];
+    let paths = [own, own_doc, json, md, api, shared].map(|path| format!("projects/{path}"));
+    let files = paths
+        .each_ref()
+        .map(|path| ("100644", path.as_str(), "text"));
+    codex.commit(&files, &[]);
+
+    for (pattern, expected) in [
+        ("etl.acme.ai/docs/schema/**/*.json", vec![json]),
+        ("etl.acme.ai/**/schema/**/*.json", vec![json]),
+        ("projects/etl.acme.ai/docs/**/*.md", vec![md]),
+        ("README.md", vec![own]),
+        ("docs/**/*.md", vec![own_doc]),
+        ("codex://acme/etl.acme.ai/docs/schema/**/*.json", vec![json]),
+        ("codex://acme/{project}/docs/**", vec![own_doc]),
+        ("codex://acme/{codex_repo}/docs/**", vec![shared]),
+        ("codex://{org}/etl.acme.ai/docs/**", vec![md, json]),
+        ("codex://acme/etl.acme.ai", vec![md, json]),
+        ("{project}/**", vec![own, own_doc]),
+    ] {
+        let pull = ["sync", "--include", pattern, "--dry-run", "--json"];
+        let document = sandbox.run(&pull).code(0).json();
+        let changes = document["projects"][0]["changes"].as_array().unwrap();
+        let pulled: Vec<_> = changes
+            .iter()
+            .map(|change| change["path"].clone())
+            .collect();
+        let expected: Vec<_> = expected
+            .iter()
+            .map(|path| format!("projects/{path}"))
+            .collect();
+        assert_eq!(pulled, expected, "{pattern}");
+    }
+    // A URI without a project is an error here.
+    sandbox.run(&["sync", "--include", "codex://acme"]).code(3);
+}
+
+#[test]
+fn committed_cache_is_taken_over() {
+    let (sandbox, codex) = repository(&with_sync(
+        "    from_codex: { include: ['codex://acme/core/**'] }\n",
+    ));
+    let [a, b] = ["projects/core/a.md", "projects/core/b.md"];
+    codex.commit(&[("100644", a, "one"), ("100644", b, "one")], &[]);
+    let pull = || {
+        let dry = sandbox
+            .run(&["sync", "--from-codex", "--dry-run", "--json"])
+            .code(0)
+            .json();
+        let pulled = sandbox
+            .run(&["sync", "--from-codex", "--json"])
+            .code(0)
+            .json();
+        assert_eq!(dry["totals"]["modified"], pulled["totals"]["modified"]);
+    };
+    let cache = "ws/.fractary/codex/cache";
+    let read = || {
+        [a, b]
+            .map(|path| std::fs::read_to_string(sandbox.path(&format!("{cache}/{path}"))).unwrap())
+    };
+    let git = |arguments: &[&str]| sandbox.git(&sandbox.path("ws"), arguments);
+    let checkout = || sandbox.remove(&format!("{cache}/.fractary-codex"));
+    pull();
+    git(&["init", "-q"]);
+    git(&["add", "-f", ".fractary/codex/cache/projects"]);
+    git(&["commit", "-q", "-m", "cache"]);
+
+    // A checkout has the files without the manifest. Contents that no commit has are kept, even if
+    // they are staged.
+    checkout();
+    codex.commit(&[("100644", a, "two"), ("100644", b, "two")], &[]);
+    sandbox.write(&format!("{cache}/{b}"), "edited");
+    pull();
+    assert_eq!(read(), ["two", "edited"]);
+    git(&["add", "-f", ".fractary/codex/cache/projects"]);
+    pull();
+    assert_eq!(read(), ["two", "edited"]);
+
+    // Another checkout commits other versions, and this one gets them by a pull of the repository.
+    sandbox.write(&format!("{cache}/{a}"), "other");
+    git(&["commit", "-q", "-am", "other"]);
+    pull();
+    assert_eq!(read(), ["two", "two"]);
 }

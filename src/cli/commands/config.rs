@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-use super::{finish, to_json};
+use super::{config_update, finish, to_json};
 use crate::cli::args::{ConfigCommand, SchemaOf};
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
@@ -13,6 +13,10 @@ use crate::cli::exit;
 use crate::config::{self, Configuration, Explanation};
 use crate::event::Event;
 use crate::paths::{escaped, shown};
+use crate::report::configuration::{
+    ConfigurationFile, InitReport, Issue, IssueSeverity, PathReport, REPORT_VERSION, UpdateReport,
+    ValidateReport,
+};
 use crate::report::fetch::FetchReport;
 use crate::report::json::SyncDocument;
 use crate::report::matrix::MatrixDocument;
@@ -27,9 +31,14 @@ pub(crate) fn run(command: &ConfigCommand, context: &Context) -> u8 {
         ConfigCommand::Show { output, .. } | ConfigCommand::Explain { output, .. } => {
             output.is_json()
         }
-        _ => false,
+        ConfigCommand::Validate(output) | ConfigCommand::Path(output) => output.is_json(),
+        ConfigCommand::Update(arguments) => arguments.output.is_json(),
+        ConfigCommand::Schema { .. } => false,
     };
-    finish(result(command, json, context), json, context)
+    match command {
+        ConfigCommand::Validate(_) if json => validate_as_json(context),
+        _ => finish(result(command, json, context), json, context),
+    }
 }
 
 /// Runs the command and returns its output. Only `validate` checks that the values form a valid
@@ -61,20 +70,22 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
                 keys_text(&explained, true, context.terminal.out)
             })
         }
-        ConfigCommand::Validate => {
+        ConfigCommand::Validate(_) => {
             let (configuration, workspace) = context.load(None, Vec::new())?;
-            for message in configuration.warnings() {
-                context.terminal.event(&Event::Warning {
-                    project: None,
-                    message,
-                });
-            }
-
+            print_warnings(&configuration, context);
             let projects = pluralize(workspace.projects.len(), "project");
             Ok(format!(
                 "the configuration is valid: {projects}, codex {}\n",
                 workspace.remote.url
             ))
+        }
+        ConfigCommand::Update(arguments) => {
+            let report = config_update::update(arguments, context)?;
+            Ok(if json {
+                to_json(&report)
+            } else {
+                config_update::text(&report)
+            })
         }
         ConfigCommand::Schema { of } => Ok(to_json(&match of {
             SchemaOf::Config => config::schema(),
@@ -83,15 +94,80 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
             SchemaOf::Matrix => schemars::schema_for!(MatrixDocument).to_value(),
             SchemaOf::Plan => schemars::schema_for!(SavedPlan).to_value(),
             SchemaOf::Sync => schemars::schema_for!(SyncDocument).to_value(),
+            SchemaOf::Init => schemars::schema_for!(InitReport).to_value(),
+            SchemaOf::Update => schemars::schema_for!(UpdateReport).to_value(),
+            SchemaOf::Validate => schemars::schema_for!(ValidateReport).to_value(),
+            SchemaOf::Path => schemars::schema_for!(PathReport).to_value(),
         })),
-        ConfigCommand::Path => {
-            let configuration = context.load_layers()?;
-            let lines = configuration
-                .files()
-                .into_iter()
-                .map(|(_, path)| format!("{}\n", shown(&path)));
-            Ok(lines.collect())
+        ConfigCommand::Path(_) => {
+            let files = context.load_layers()?.files().into_iter();
+            let files: Vec<_> = files
+                .map(|(layer, path)| ConfigurationFile {
+                    layer: layer.to_string(),
+                    path: shown(&path).to_string(),
+                })
+                .collect();
+            Ok(if json {
+                let schema_version = REPORT_VERSION;
+                to_json(&PathReport {
+                    schema_version,
+                    files,
+                })
+            } else {
+                let lines = files.iter().map(|file| format!("{}\n", file.path));
+                lines.collect()
+            })
         }
+    }
+}
+
+/// Prints the document of `validate`, which has each error and warning of its own, and returns the
+/// exit status.
+fn validate_as_json(context: &Context) -> u8 {
+    let loaded = match context.try_load(None, Vec::new()) {
+        Ok(loaded) => loaded,
+        Err(error) => return finish(Err(error), true, context),
+    };
+    let report = match &loaded {
+        Ok((configuration, workspace)) => {
+            print_warnings(configuration, context);
+            let warnings = configuration.warnings.iter();
+            ValidateReport {
+                status: "success",
+                valid: true,
+                projects: Some(workspace.projects.len()),
+                remote: Some(workspace.remote.url.to_string()),
+                warnings: warnings
+                    .map(|problem| Issue::new(problem, IssueSeverity::Warning))
+                    .collect(),
+                ..ValidateReport::default()
+            }
+        }
+        Err(problems) => {
+            let error = CommandError::from(problems);
+            context.terminal.annotate(None, &error.report);
+            let errors = problems.iter();
+            ValidateReport {
+                status: "failure",
+                errors: errors
+                    .map(|problem| Issue::new(problem, IssueSeverity::Error))
+                    .collect(),
+                error: Some(error.report),
+                exit_code: error.exit,
+                ..ValidateReport::default()
+            }
+        }
+    };
+    context.terminal.result(&to_json(&report));
+    report.exit_code
+}
+
+fn print_warnings(configuration: &Configuration, context: &Context) {
+    for message in configuration.warnings() {
+        context.terminal.event(&Event::Warning {
+            project: None,
+            message,
+        });
     }
 }
 

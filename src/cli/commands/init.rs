@@ -4,17 +4,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{finish, write_whole};
-use crate::cli::args::InitArgs;
+use super::{finish, to_json, write_whole};
+use crate::cli::args::{InitArgs, SyncPreset};
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::exit;
 use crate::codex::source_repository::{self, UnreadableRepository};
+use crate::config::yaml_edit::quoted;
 use crate::config::yaml_section::Sections;
 use crate::config::{self, ENDINGS};
+use crate::event::Event;
 use crate::names::ProjectName;
 use crate::paths::{FRACTARY_DIR, escaped, resolved, shown};
 use crate::platform;
+use crate::report::configuration::{InitReport, REPORT_VERSION};
 
 /// Directories whose name shows that they contain the documentation of their parent directory.
 const DOCUMENTATION: [&str; 5] = ["docs", "doc", "documentation", "specs", "adr"];
@@ -35,10 +38,33 @@ const NOT_PROJECTS: [&str; 9] = [
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(arguments: &InitArgs, context: &Context) -> u8 {
-    finish(init(arguments, context), false, context)
+    let json = arguments.output.is_json();
+    if arguments.no_mcp || arguments.mcp {
+        context
+            .terminal
+            .event(&mcp_option_is_ignored(arguments.mcp));
+    }
+    let report = init(arguments, context);
+    let text = report.map(|report| {
+        if json {
+            to_json(&report)
+        } else {
+            text(&report)
+        }
+    });
+    finish(text, json, context)
 }
 
-fn init(arguments: &InitArgs, context: &Context) -> Result<String, CommandError> {
+/// The warning about an option of the older tool for a file of the agent's own configuration.
+pub(super) fn mcp_option_is_ignored(is_positive: bool) -> Event {
+    let option = if is_positive { "--mcp" } else { "--no-mcp" };
+    Event::Warning {
+        project: None,
+        message: format!("`{option}` has no effect: `.mcp.json` is never changed"),
+    }
+}
+
+fn init(arguments: &InitArgs, context: &Context) -> Result<InitReport, CommandError> {
     let root = context.directory()?;
     let directory = root.join(FRACTARY_DIR);
     let existing = Existing::find(&directory)?;
@@ -46,31 +72,58 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<String, CommandError>
         check_absent(&existing, &root, context)?;
     }
 
-    let members = Members::find(&root);
+    let members = match &arguments.project {
+        Some(_) => Members::default(),
+        None => Members::find(&root),
+    };
     let detected = match &arguments.organization {
         Some(given) => Ok(Some(given.clone())),
         None => organization(&root, &members),
     };
-    let organization = detected.as_ref().ok().cloned().flatten();
-    let section = codex_section(arguments, &root, &members, organization.as_deref());
+    let project = members.globs.is_empty().then(|| match &arguments.project {
+        Some(name) => name.to_string(),
+        None => project_name(&root),
+    });
+    let names = SectionNames {
+        organization: detected.as_ref().ok().cloned().flatten(),
+        codex_repo: arguments.codex_repo.clone(),
+        url: arguments.url.clone(),
+        project,
+    };
+    let section = codex_section(&names, arguments.sync_preset, &root, &members);
     let text = existing.with(&section)?;
 
     let path = directory.join("config.yaml");
     write_configuration(&path, &text)?;
     existing.remove_unless(&path)?;
 
-    let mut output = format!("wrote {}\n", shown(&path));
+    Ok(InitReport {
+        schema_version: REPORT_VERSION,
+        command: "init",
+        status: "success",
+        path: shown(&path).to_string(),
+        codex_repo: names.codex_repo(),
+        organization: names.organization,
+        organization_error: detected.err().map(|error| error.to_string()),
+        project: names.project,
+        members: members.globs,
+    })
+}
+
+/// The result as text.
+fn text(report: &InitReport) -> String {
+    let mut text = format!("wrote {}\n", report.path);
     let undetected = "could not detect the organization: set `codex.organization` in that file";
-    match &detected {
-        Ok(Some(_)) => {}
-        Ok(None) => output.push_str(&format!("{undetected}\n")),
-        Err(error) => output.push_str(&format!("{undetected} ({error})\n")),
+    match (&report.organization, &report.organization_error) {
+        (Some(_), _) => {}
+        (None, None) => text.push_str(&format!("{undetected}\n")),
+        (None, Some(error)) => text.push_str(&format!("{undetected} ({error})\n")),
     }
-    output.push_str("next: run `fractary codex doctor` to check the setup\n");
-    output.push_str(
+    text.push_str("next: run `fractary codex doctor` to check the setup\n");
+    text.push_str(
         "then: run `fractary codex sync --all --dry-run` to see what would be published\n",
     );
-    Ok(output)
+    text
 }
 
 /// Rejects a directory that is already configured, by a file of its own or as a member of a
@@ -92,7 +145,7 @@ fn check_absent(existing: &Existing, root: &Path, context: &Context) -> Result<(
     Ok(())
 }
 
-fn write_configuration(path: &Path, text: &str) -> Result<(), CommandError> {
+pub(super) fn write_configuration(path: &Path, text: &str) -> Result<(), CommandError> {
     // If the file is a symlink, its target is replaced and the link is kept.
     let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let directory = path.parent().unwrap_or(path);
@@ -110,17 +163,17 @@ fn write_configuration(path: &Path, text: &str) -> Result<(), CommandError> {
 
 /// The existing configuration file, if there is one. It may contain sections of other tools.
 #[derive(Default)]
-struct Existing {
-    path: Option<PathBuf>,
+pub(super) struct Existing {
+    pub(super) path: Option<PathBuf>,
     /// The sections. A broken symlink counts as a file with a section `codex`, so that it is only
     /// replaced with `--force`.
     sections: Sections,
-    text: String,
+    pub(super) text: String,
 }
 
 impl Existing {
     /// Finds and reads the file in `directory`, the `.fractary` directory.
-    fn find(directory: &Path) -> Result<Self, CommandError> {
+    pub(super) fn find(directory: &Path) -> Result<Self, CommandError> {
         let candidates = ENDINGS.map(|ending| directory.join(format!("config.{ending}")));
         let mut existing = candidates
             .into_iter()
@@ -177,7 +230,7 @@ impl Existing {
     }
 
     /// The path of the file, if it has a section `codex`.
-    fn with_codex_section(&self) -> Option<&Path> {
+    pub(super) fn with_codex_section(&self) -> Option<&Path> {
         self.path.as_deref().filter(|_| self.sections.has_codex)
     }
 
@@ -281,47 +334,97 @@ fn organization(root: &Path, members: &Members) -> Result<Option<String>, Unread
     }
 }
 
+/// The names in a new section.
+struct SectionNames {
+    organization: Option<String>,
+    codex_repo: Option<String>,
+    /// The URL of the codex, if it is not the default one.
+    url: Option<String>,
+    /// The name of the project, if the directory is a single one.
+    project: Option<String>,
+}
+
+impl SectionNames {
+    fn organization(&self) -> &str {
+        self.organization.as_deref().unwrap_or("my-organization")
+    }
+
+    fn codex_repo(&self) -> String {
+        let given = self.codex_repo.clone();
+        given.unwrap_or_else(|| format!("codex.{}.com", self.organization()))
+    }
+}
+
+/// The name of the project in the directory `root`: that of the directory, if it can be one.
+fn project_name(root: &Path) -> String {
+    let name = root
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    name.parse::<ProjectName>()
+        .map_or_else(|_| "my-project".to_owned(), |name| name.to_string())
+}
+
 /// The section `codex` of the configuration file, with comments.
 fn codex_section(
-    arguments: &InitArgs,
+    names: &SectionNames,
+    preset: Option<SyncPreset>,
     root: &Path,
     members: &Members,
-    organization: Option<&str>,
 ) -> String {
-    let org = organization.unwrap_or("my-organization");
-    let repo = arguments
-        .codex_repo
-        .clone()
-        .unwrap_or_else(|| format!("codex.{org}.com"));
-    let remote = match &arguments.url {
+    let org = names.organization();
+    let repo = names.codex_repo();
+    let remote = match &names.url {
         Some(url) => format!("  remote:\n    url: {}\n", quoted(url)),
         None => format!(
             "  # remote:\n  #   url: https://git.example.com/docs/codex.git   # default: https://github.com/{org}/{repo}.git\n"
         ),
     };
-    let projects = if members.globs.is_empty() {
-        let name = root
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let name = name
-            .parse::<ProjectName>()
-            .map_or_else(|_| "my-project".to_owned(), |name| name.to_string());
-        format!(
+    let projects = match &names.project {
+        Some(name) => format!(
             "  project: {}                     # this repository is one project\n",
-            quoted(&name)
-        )
-    } else {
-        let globs = members
-            .globs
-            .iter()
-            .map(|glob| quoted(glob))
-            .collect::<Vec<_>>()
-            .join(", ");
-        format!(
-            "  workspace:\n    members: [{globs}]     # each directory is a project, named after itself\n"
-        )
+            quoted(name)
+        ),
+        None => format!(
+            "  workspace:\n    members: {}     # each directory is a project, named after itself\n",
+            flow_list(&members.globs)
+        ),
     };
+    let sync = match preset {
+        Some(preset) => preset_lines(preset),
+        None => detected_lines(root, members),
+    };
+    format!(
+        "codex:\n  organization: {}\n  codex_repo: {}\n{remote}\n{projects}\n  sync:\n{sync}",
+        quoted(org),
+        quoted(&repo),
+    )
+}
+
+/// The patterns of a preset.
+fn preset_lines(preset: SyncPreset) -> String {
+    let [to_codex, from_codex] = [preset.to_codex(), preset.from_codex()];
+    let mut lines = String::new();
+    for (direction, patterns) in [("to_codex", to_codex), ("from_codex", from_codex)] {
+        lines.push_str(&format!("    {direction}:\n"));
+        lines.push_str(&format!("      include: {}\n", flow_list(patterns.include)));
+        if !patterns.exclude.is_empty() {
+            lines.push_str(&format!("      exclude: {}\n", flow_list(patterns.exclude)));
+        }
+    }
+    lines
+}
+
+fn flow_list(elements: &[impl AsRef<str>]) -> String {
+    let elements: Vec<_> = elements
+        .iter()
+        .map(|element| quoted(element.as_ref()))
+        .collect();
+    format!("[{}]", elements.join(", "))
+}
+
+/// Patterns for the documentation that exists in the projects.
+fn detected_lines(root: &Path, members: &Members) -> String {
     let samples = if members.directories.is_empty() {
         &[root.to_owned()][..]
     } else {
@@ -331,37 +434,23 @@ fn codex_section(
     let mut include: Vec<String> = DOCUMENTATION
         .iter()
         .filter(|name| any(&|sample| sample.join(name).is_dir()))
-        .map(|name| quoted(&format!("{name}/**")))
+        .map(|name| format!("{name}/**"))
         .collect();
     include.extend(
         FILES
             .iter()
             .filter(|name| any(&|sample| sample.join(name).is_file()))
-            .map(|name| quoted(name)),
+            .map(|name| (*name).to_owned()),
     );
     if include.is_empty() {
-        include = ["docs/**", "README.md", "CLAUDE.md"].map(quoted).into();
+        include = ["docs/**", "README.md", "CLAUDE.md"]
+            .map(str::to_owned)
+            .into();
     }
     format!(
-        "codex:\n  organization: {}\n  codex_repo: {}\n{remote}\n{projects}\n  sync:\n    to_codex:\n      include: [{}]\n      \
-         # exclude: [\"**/drafts/**\"]     # adds to the built-in excludes\n",
-        quoted(org),
-        quoted(&repo),
-        include.join(", "),
+        "    to_codex:\n      include: {}\n      # exclude: [\"**/drafts/**\"]     # adds to the built-in excludes\n",
+        flow_list(&include),
     )
-}
-
-/// Formats a YAML string: a plain word without quotes, anything else with quotes.
-fn quoted(text: &str) -> String {
-    let is_word = text
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
-        && text.starts_with(|c: char| c.is_ascii_alphabetic());
-    if is_word && !["true", "false", "null", "yes", "no", "on", "off"].contains(&text) {
-        text.to_owned()
-    } else {
-        serde_json::Value::from(text).to_string()
-    }
 }
 
 /// The directories in a workspace that look like projects.

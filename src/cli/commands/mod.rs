@@ -5,6 +5,7 @@ mod artifact;
 pub(crate) mod cache;
 pub(crate) mod completions_and_man;
 pub(crate) mod config;
+mod config_update;
 pub(crate) mod doctor;
 mod document_target;
 pub(crate) mod fetch;
