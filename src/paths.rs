@@ -9,6 +9,7 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
+use rayon::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
 /// The name of the directory that holds the files of a workspace or a project.
@@ -241,7 +242,22 @@ impl PathResolver {
             here
         }
     }
+
+    /// Resolves many paths at once, in parallel.
+    pub(crate) fn resolve_all<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Vec<PathBuf> {
+        let paths: Vec<_> = paths.into_iter().collect();
+        let parts = paths.par_chunks(PER_THREAD);
+        let parts = parts.map(|part| {
+            let mut resolver = Self::default();
+            let resolved = part.iter().map(|path| resolver.resolve(path));
+            resolved.collect::<Vec<_>>()
+        });
+        parts.flatten_iter().collect()
+    }
 }
+
+/// The number of paths that a thread resolves at a time.
+const PER_THREAD: usize = 256;
 
 /// The maximum number of links in a chain, as in Linux.
 pub(crate) const MAX_LINKS: u32 = 40;

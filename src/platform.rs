@@ -192,6 +192,51 @@ pub(crate) fn look(directory: &Dir, path: &Path) -> io::Result<Option<Look>> {
     }
 }
 
+/// A directory that is read entry by entry. The metadata of an entry needs only its name, which costs
+/// much less than its path.
+pub(crate) struct OpenDirectory(rustix::fs::Dir);
+
+impl OpenDirectory {
+    /// Opens the directory at `path`, or at a name in `parent`. A link at its end is not followed.
+    pub(crate) fn open(parent: Option<&Self>, path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let parent = match parent {
+            Some(parent) => parent.0.fd()?,
+            None => rustix::fs::CWD,
+        };
+        let directory = rustix::fs::openat(parent, path, flags, rustix::fs::Mode::empty())?;
+        Ok(Self(rustix::fs::Dir::new(directory)?))
+    }
+
+    /// The next entry, with its type if the file system lists it; `None` after the last one.
+    pub(crate) fn next_entry(&mut self) -> Option<io::Result<(Vec<u8>, Option<FileKind>)>> {
+        loop {
+            let entry = match self.0.read()? {
+                Ok(entry) => entry,
+                Err(error) => return Some(Err(error.into())),
+            };
+            let name = entry.file_name().to_bytes();
+            if matches!(name, b"." | b"..") {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                FileType::RegularFile => Some(FileKind::File),
+                FileType::Directory => Some(FileKind::Directory),
+                FileType::Symlink => Some(FileKind::Link),
+                FileType::Unknown => None,
+                _ => Some(FileKind::Special),
+            };
+            return Some(Ok((name.to_owned(), kind)));
+        }
+    }
+
+    /// The metadata of the entry `name`. A link is not followed.
+    pub(crate) fn look(&self, name: &[u8]) -> io::Result<Look> {
+        let raw = rustix::fs::statat(self.0.fd()?, path_of(name), AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok(raw.into())
+    }
+}
+
 /// Returns the metadata of an open file.
 pub(crate) fn look_at(file: &File) -> io::Result<Look> {
     Ok(rustix::fs::fstat(file)?.into())

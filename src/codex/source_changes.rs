@@ -123,13 +123,6 @@ impl SourceRepository {
         Ok(paths)
     }
 
-    /// Reads the index.
-    pub(crate) fn index(&self) -> Result<SourceIndex, String> {
-        let path = self.git().path().join("index");
-        let directory = self.directory().ok_or("it has no working tree")?;
-        SourceIndex::read(&path, directory)
-    }
-
     /// The submodule at `path` in the tree of a commit.
     pub(crate) fn submodule(&self, tree: ObjectId, path: &BStr) -> Option<ObjectId> {
         let read = |id: ObjectId| self.tree_data(id);

@@ -13,7 +13,8 @@ use gix_index::{Entry, File, decode};
 use super::objects::tree::{TreeEntry, TreeError, decode as decode_tree};
 use crate::object::{Kind, Mode, ObjectId, hash};
 use crate::paths::join_below;
-use crate::platform::{bytes_of, path_of};
+use crate::platform::{FileKind, Look, bytes_of, path_of};
+use crate::stat::Time;
 
 /// The index of a repository.
 pub(crate) struct SourceIndex {
@@ -109,16 +110,34 @@ impl SourceIndex {
             return false;
         }
 
-        let known = &tracked.entry.stat;
-        let options = stat::Options {
-            // Git can be built without nanoseconds and inodes.
-            use_nsec: known.mtime.nsecs != 0,
-            check_stat: known.ino != 0,
-            ..stat::Options::default()
-        };
-        let has_stat = Stat::from_fs(&metadata).is_ok_and(|found| known.matches(&found, options));
-        (has_stat && !known.is_racy(self.file.timestamp(), options))
+        let found = Stat::from_fs(&metadata);
+        found.is_ok_and(|found| self.is_surely(tracked, &found))
             || self.has_contents(tracked, &path, &metadata)
+    }
+
+    /// Whether a file with this metadata is surely the one in the index. A file that may have changed
+    /// without a change of its metadata, because it is as new as the index, is not.
+    pub(crate) fn is_surely_unmodified(&self, tracked: TrackedEntry<'_>, look: &Look) -> bool {
+        look.kind == FileKind::File
+            && tracked.is_file()
+            && tracked.entry.stage() == Stage::Unconflicted
+            && self.is_surely(tracked, &stat_of(look, &tracked.entry.stat))
+    }
+
+    fn is_surely(&self, tracked: TrackedEntry<'_>, found: &Stat) -> bool {
+        let known = &tracked.entry.stat;
+        let options = options(known);
+        known.matches(found, options) && !known.is_racy(self.file.timestamp(), options)
+    }
+
+    /// Whether the file at `path` had the contents `id` when the index was written, and has the same
+    /// metadata since. A file as new as the index may have changed, nevertheless.
+    pub(super) fn has_stat(&self, path: &BStr, id_of_file: ObjectId, look: &Look) -> bool {
+        self.entry(path).is_some_and(|tracked| {
+            let known = &tracked.entry.stat;
+            id(&tracked.entry.id) == id_of_file
+                && known.matches(&stat_of(look, known), options(known))
+        })
     }
 
     /// Whether a file or symlink has the contents and the mode of its entry.
@@ -252,6 +271,31 @@ impl StagedComparison<'_> {
 fn below<'p>(directory: &BStr, path: &'p BStr) -> &'p BStr {
     let below = path.strip_prefix(directory.as_bytes()).unwrap_or(path);
     below.strip_prefix(b"/").unwrap_or(below).as_bstr()
+}
+
+/// The values of `known` that are compared: git can be built without nanoseconds and inodes.
+fn options(known: &Stat) -> stat::Options {
+    stat::Options {
+        use_nsec: known.mtime.nsecs != 0,
+        check_stat: known.ino != 0,
+        ..stat::Options::default()
+    }
+}
+
+/// The metadata of a file in the form of an index, which has 32 bits of each value. The owner is that
+/// of `known`: another owner is another change time.
+fn stat_of(look: &Look, known: &Stat) -> Stat {
+    let time = |(seconds, nanoseconds): Time| stat::Time {
+        secs: seconds as u32,
+        nsecs: nanoseconds as u32,
+    };
+    Stat {
+        mtime: time(look.stat.modified),
+        ctime: time(look.stat.changed),
+        ino: look.stat.inode as u32,
+        size: look.stat.size as u32,
+        ..*known
+    }
 }
 
 fn id(id: &gix_hash::ObjectId) -> ObjectId {

@@ -14,6 +14,7 @@ use gix_odb::Header as _;
 use gix_odb::pack::Find as _;
 
 use super::objects::tree::{self, TreeError};
+use super::source_index::SourceIndex;
 use super::store::id_of;
 use crate::object::{Mode, ObjectId};
 use crate::paths::shown;
@@ -148,6 +149,8 @@ pub(crate) struct SourceRepository {
     large_trees: Mutex<HashMap<ObjectId, Arc<EntriesByName>>>,
     /// The commit that is checked out, once it was read; `None` if there is no commit yet.
     head: OnceLock<Result<Option<SourceCommit>, UnreadableRepository>>,
+    /// The index, once it was read.
+    index: OnceLock<Result<Arc<SourceIndex>, String>>,
 }
 
 /// A reader of objects, for one thread at a time.
@@ -171,6 +174,7 @@ impl SourceRepository {
             idle: Mutex::default(),
             large_trees: Mutex::default(),
             head: OnceLock::new(),
+            index: OnceLock::new(),
         })
     }
 
@@ -202,6 +206,16 @@ impl SourceRepository {
                 .map_err(|error| self.unreadable(&git, &error))
         });
         head.clone()
+    }
+
+    /// The index. It is read once, as the commit that is checked out.
+    pub(crate) fn index(&self) -> Result<Arc<SourceIndex>, String> {
+        let index = self.index.get_or_init(|| {
+            let path = self.git().path().join("index");
+            let directory = self.directory().ok_or("it has no working tree")?;
+            SourceIndex::read(&path, directory).map(Arc::new)
+        });
+        index.clone()
     }
 
     fn read_head(&self, git: &git2::Repository) -> Result<Option<SourceCommit>, git2::Error> {

@@ -7,7 +7,7 @@ use super::source_repository::{SourceCommit, SourceRepository};
 use crate::object::{Mode, ObjectId};
 use crate::paths::join_below;
 use crate::plan::{Op, ProjectPlan, UncommittedFiles};
-use crate::platform::{self, Look, bytes_of, path_of};
+use crate::platform::{self, bytes_of, path_of};
 use crate::scan::{CommittedLinks, Located, SourceFile, UnreadableObject};
 use crate::workspace::Project;
 
@@ -128,20 +128,12 @@ impl SourceRepository {
 
     /// Whether the index has the object `id` for `path`, and the stat of the file on disk.
     fn is_unmodified(&self, path: &BStr, id: ObjectId) -> bool {
-        let Some(directory) = self.directory() else {
-            return false;
-        };
-        let entry = || {
-            let index = self.git().index().ok()?;
-            index.get_path(path_of(path), 0)
-        };
         let look = || {
-            let directory = Dir::open_ambient_dir(directory, cap_std::ambient_authority()).ok()?;
-            platform::look(&directory, path_of(path)).ok()?
+            let directory = Dir::open_ambient_dir(self.directory()?, cap_std::ambient_authority());
+            platform::look(&directory.ok()?, path_of(path)).ok()?
         };
-        entry()
-            .zip(look())
-            .is_some_and(|(entry, look)| entry.id.as_bytes() == id.0 && has_stat(&entry, &look))
+        let index = self.index();
+        index.is_ok_and(|index| look().is_some_and(|look| index.has_stat(path, id, &look)))
     }
 
     /// Whether the file system of the working tree has modes of files (`core.fileMode`).
@@ -149,18 +141,4 @@ impl SourceRepository {
         let config = self.git().config();
         config.is_ok_and(|config| config.get_bool("core.filemode").unwrap_or(true))
     }
-}
-
-/// Whether an entry of the index has the stat of a file. The index keeps 32 bits of each value, and
-/// no nanoseconds or inodes if git was built without them.
-fn has_stat(entry: &git2::IndexEntry, look: &Look) -> bool {
-    let is_time = |kept: git2::IndexTime, (seconds, nanoseconds): (i64, i64)| {
-        let is_nanosecond = kept.nanoseconds() == 0 || i64::from(kept.nanoseconds()) == nanoseconds;
-        kept.seconds() == seconds as i32 && is_nanosecond
-    };
-    let stat = &look.stat;
-    entry.file_size == stat.size as u32
-        && (entry.ino == 0 || entry.ino == stat.inode as u32)
-        && is_time(entry.mtime, stat.modified)
-        && is_time(entry.ctime, stat.changed)
 }

@@ -139,8 +139,12 @@ impl DirectorySearch<'_> {
         } else {
             for path in self.subdirectories(directory, follow, segment.is_hidden()) {
                 let name = path.file_name().map(Path::new).map(bytes_of);
-                if name.is_some_and(|name| segment.matches(name)) {
-                    self.expand(&path, rest, follow);
+                let is_match = name.is_some_and(|name| segment.matches(name));
+                match rest {
+                    // The listing has shown that it is a directory.
+                    [] if is_match => self.found.push(path),
+                    _ if is_match => self.expand(&path, rest, follow),
+                    _ => {}
                 }
             }
         }

@@ -143,15 +143,14 @@ fn unnamed_directories(
     let list = layers.list(&["workspace", "members"]);
     let is_user_or_run = list.is_some_and(|list| list.at.source.authority().is_user_or_run());
 
-    let mut paths = PathResolver::default();
-    let named_roots: BTreeSet<PathBuf> = named.keys().map(|root| paths.resolve(root)).collect();
+    let named_roots = PathResolver::resolve_all(named.keys().map(PathBuf::as_path));
+    let named_roots: BTreeSet<PathBuf> = named_roots.into_iter().collect();
+    let mut matched = member_search::member_directories(&loader.root, layers, None, diagnostics);
+    matched.retain(|directory| !named.contains_key(directory));
+    let resolved_ones = PathResolver::resolve_all(matched.iter().map(PathBuf::as_path));
+
     let mut unnamed = Vec::new();
-    let matched = member_search::member_directories(&loader.root, layers, None, diagnostics);
-    for directory in matched {
-        if named.contains_key(&directory) {
-            continue;
-        }
-        let real = paths.resolve(&directory);
+    for (directory, real) in matched.into_iter().zip(resolved_ones) {
         if is_user_or_run || real.starts_with(&workspace) {
             unnamed.push(directory);
         } else if !named_roots.contains(&real) {

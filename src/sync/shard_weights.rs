@@ -2,22 +2,16 @@
 //! the same, so they depend on the commits that are checked out, and not on files that only one runner
 //! has built or on recorded state.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
 use bstr::ByteSlice;
 use rayon::prelude::*;
 
 use super::sources::Sources;
-use crate::codex::source_index::SourceIndex;
 use crate::codex::source_repository::SourceRepository;
 use crate::paths::PathResolver;
 use crate::platform::bytes_of;
 use crate::workspace::Project;
-
-/// The index of each repository, by the directory of its working tree.
-type Indexes = HashMap<PathBuf, Option<SourceIndex>>;
 
 /// Returns the number of files of each project: those that git tracks, or those on disk outside of git
 /// repositories. It is 0 if the files cannot be read.
@@ -26,27 +20,14 @@ pub(crate) fn file_counts(sources: &Sources, projects: &[&Project]) -> Vec<u64> 
         .par_iter()
         .map(|project| sources.repository_of(&project.root))
         .collect();
-    let mut indexes = Indexes::new();
-    for repository in repositories.iter().flatten().flatten() {
-        if let Some(directory) = repository.directory()
-            && !indexes.contains_key(directory)
-        {
-            indexes.insert(directory.to_owned(), repository.index().ok());
-        }
-    }
-    let mut resolver = PathResolver::default();
-    let roots = projects
-        .iter()
-        .map(|project| resolver.resolve(&project.root));
-    let roots: Vec<_> = roots.collect();
+    let roots = projects.iter().map(|project| project.root.as_path());
+    let roots = PathResolver::resolve_all(roots);
     projects
         .par_iter()
         .zip(roots)
         .zip(repositories)
         .map(|((project, root), repository)| match repository {
-            Ok(Some(repository)) => {
-                tracked_files(project, &root, &repository, &indexes).unwrap_or(0)
-            }
+            Ok(Some(repository)) => tracked_files(project, &root, &repository).unwrap_or(0),
             Ok(None) => sources
                 .count(project)
                 .map_or(0, |survey| survey.files as u64),
@@ -56,14 +37,9 @@ pub(crate) fn file_counts(sources: &Sources, projects: &[&Project]) -> Vec<u64> 
 }
 
 /// The number of published files that git tracks below the root of a project.
-fn tracked_files(
-    project: &Project,
-    root: &Path,
-    repository: &Arc<SourceRepository>,
-    indexes: &Indexes,
-) -> Option<u64> {
+fn tracked_files(project: &Project, root: &Path, repository: &SourceRepository) -> Option<u64> {
     let directory = repository.directory()?;
-    let index = indexes.get(directory)?.as_ref()?;
+    let index = repository.index().ok()?;
     let below = bytes_of(root.strip_prefix(directory).ok()?).as_bstr();
     let start = match below.is_empty() {
         true => 0,

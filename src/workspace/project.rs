@@ -27,7 +27,7 @@ pub struct Project {
     /// The direction of the sync.
     pub direction: Direction,
     /// The files that are published, and the paths of the codex that the project owns.
-    pub(crate) claims: Claims,
+    pub(crate) claims: Arc<Claims>,
     /// The files that `--from-codex` pulls.
     pub from_codex: FromCodex,
     /// How source files are read.
@@ -187,7 +187,7 @@ impl Project {
             root: PathBuf::default(),
             to,
             direction: Direction::ToCodex,
-            claims,
+            claims: Arc::new(claims),
             from_codex: FromCodex::default(),
             scan: ScanPolicy {
                 source: SourceState::Worktree,
@@ -218,7 +218,7 @@ impl Project {
             root: "/nowhere".into(),
             to: CodexPath::new(b"projects/alpha").unwrap(),
             direction: Direction::ToCodex,
-            claims: Claims::new(patterns).unwrap(),
+            claims: Arc::new(Claims::new(patterns).unwrap()),
             from_codex: FromCodex::default(),
             scan: ScanPolicy {
                 source: SourceState::Worktree,

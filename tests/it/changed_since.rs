@@ -20,9 +20,14 @@ fn world(more: &str) -> (Sandbox, Codex) {
     (sandbox, codex)
 }
 
-/// Makes a directory a repository with one commit, which gets the tag `base`.
+/// Makes a directory a repository with one commit, which gets the tag `base`. The files are older than
+/// the index, as in most checkouts: then their metadata shows that they have not changed.
 fn start(sandbox: &Sandbox, directory: &Path) {
     sandbox.git(directory, &["init", "-q", "-b", "main", "--template="]);
+    let files = sandbox.git(directory, &["ls-files", "-z", "--others"]);
+    for file in files.split_terminator('\0') {
+        sandbox.age(directory.join(file).to_str().unwrap());
+    }
     commit(sandbox, directory);
     sandbox.git(directory, &["tag", "base"]);
 }

@@ -7,6 +7,7 @@
 
 mod ci_base;
 mod project_changes;
+mod quick_comparison;
 mod repository_changes;
 
 use std::collections::HashMap;
@@ -138,13 +139,12 @@ struct Compared {
 
 impl<'c> ChangeSearch<'c> {
     fn new(base: BaseRevision, sources: &'c Sources, projects: &'c [&'c Project]) -> Self {
-        let mut paths = PathResolver::default();
-        let roots = projects.iter().map(|project| paths.resolve(&project.root));
+        let roots = projects.iter().map(|project| project.root.as_path());
         Self {
             base,
             sources,
             projects,
-            roots: roots.collect(),
+            roots: PathResolver::resolve_all(roots),
             is_selected: vec![false; projects.len()],
             warnings: Vec::new(),
             repositories: HashMap::new(),

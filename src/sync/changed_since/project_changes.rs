@@ -5,6 +5,7 @@ use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
 
+use super::quick_comparison::unmodified_files;
 use super::repository_changes::RepositoryChanges;
 use crate::codex::source_changes::ChangedPaths;
 use crate::config::{ENDINGS, SourceState};
@@ -42,9 +43,19 @@ impl<'c> ProjectChanges<'c> {
             below,
         };
         let mut paths = changes.paths(state);
-        paths.any(|paths| comparison.is_about_project(paths))
-            || comparison.has_uncommitted_configuration()
-            || (state == SourceState::Worktree && comparison.has_uncommitted_files())
+        paths.any(|paths| comparison.is_about_project(paths)) || comparison.has_uncommitted(state)
+    }
+
+    /// Whether the files on disk that matter for the project differ from the commit.
+    fn has_uncommitted(&self, state: SourceState) -> bool {
+        if state == SourceState::Committed {
+            return self.has_uncommitted_configuration();
+        }
+        let (index, below) = (&self.changes.index, self.below.as_bstr());
+        match unmodified_files(self.project, self.root, index, below) {
+            Some(found) => found.has_own_directory && self.has_uncommitted_configuration(),
+            None => self.has_uncommitted_configuration() || self.has_uncommitted_files(),
+        }
     }
 
     /// Whether one of the changed paths belongs to the project.

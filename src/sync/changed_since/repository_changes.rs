@@ -29,7 +29,7 @@ pub(super) struct RepositoryChanges {
     committed: ChangedPaths,
     /// The paths that differ between the commit that is checked out and the index.
     staged: ChangedPaths,
-    pub(super) index: SourceIndex,
+    pub(super) index: Arc<SourceIndex>,
 }
 
 impl RepositoryChanges {

@@ -15,7 +15,7 @@ use crate::config::{Configuration, LayerKind, Problem};
 use crate::glob::Glob;
 use crate::names::ProjectName;
 use crate::paths::{CodexPath, FRACTARY_DIR, PathResolver, absolute, escaped, resolved, shown};
-use crate::workspace::claims::{ClaimPatterns, Claims, InvalidPattern};
+use crate::workspace::claims::{Claims, InvalidPattern};
 use crate::workspace::project::{DeleteGuard, FromCodex, Project, ScanPolicy, SourceGuards};
 use crate::workspace::template;
 
@@ -37,25 +37,19 @@ pub(super) fn resolve(
         branch,
         directories,
     };
-    let patterns: Vec<ClaimPatterns> = names
-        .iter()
-        .map(|name| {
-            source_patterns::resolve(configuration, name, &resolver.placeholders(name), findings)
-        })
-        .collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let patterns = findings.of_each(&names, |name, findings| {
+        source_patterns::resolve(configuration, name, &resolver.placeholders(name), findings)
+    });
     let compiled = source_patterns::compile(&patterns);
-    let mut projects: Vec<Project> = names
-        .iter()
-        .zip(&patterns)
-        .filter_map(|(name, patterns)| resolver.project(name, &compiled[patterns], findings))
-        .collect();
+    let with_patterns: Vec<_> = names.into_iter().zip(&patterns).collect();
+    let projects = findings.of_each(&with_patterns, |(name, patterns), findings| {
+        resolver.project(name, &compiled[patterns], findings)
+    });
+    let mut projects: Vec<Project> = projects.into_iter().flatten().collect();
     projects.sort_by(|a, b| a.name.cmp(&b.name));
 
-    let mut paths = PathResolver::default();
-    let roots: Vec<PathBuf> = projects
-        .iter()
-        .map(|project| paths.resolve(&project.root))
-        .collect();
+    let roots = PathResolver::resolve_all(projects.iter().map(|project| project.root.as_path()));
     overlaps::check_destinations(configuration, &projects, findings);
     overlaps::check_roots(configuration, &projects, &roots, findings);
     overlaps::check_caches(&projects, &roots, findings);
@@ -101,7 +95,7 @@ impl<'c> ProjectResolver<'c> {
     fn project(
         &self,
         name: &str,
-        claims: &Result<Claims, Vec<InvalidPattern>>,
+        claims: &Result<Arc<Claims>, Vec<InvalidPattern>>,
         findings: &mut Findings,
     ) -> Option<Project> {
         let configuration = self.configuration;
@@ -278,9 +272,9 @@ fn check_settings(raw: RawChecks) -> CheckSettings {
 /// only remaining error is a set of patterns that is too large.
 fn check_claims(
     name: &str,
-    claims: &Result<Claims, Vec<InvalidPattern>>,
+    claims: &Result<Arc<Claims>, Vec<InvalidPattern>>,
     findings: &mut Findings,
-) -> Option<Claims> {
+) -> Option<Arc<Claims>> {
     match claims {
         Ok(claims) => Some(claims.clone()),
         Err(errors) => {

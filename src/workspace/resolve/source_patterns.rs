@@ -1,6 +1,7 @@
 //! Resolves the patterns of the files that a project publishes.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 
@@ -149,10 +150,10 @@ fn check_mapping(
 /// have no patterns of their own.
 pub(super) fn compile(
     patterns: &[ClaimPatterns],
-) -> HashMap<&ClaimPatterns, Result<Claims, Vec<InvalidPattern>>> {
+) -> HashMap<&ClaimPatterns, Result<Arc<Claims>, Vec<InvalidPattern>>> {
     let distinct: HashSet<&ClaimPatterns> = patterns.iter().collect();
     distinct
         .into_par_iter()
-        .map(|patterns| (patterns, Claims::new(patterns.clone())))
+        .map(|patterns| (patterns, Claims::new(patterns.clone()).map(Arc::new)))
         .collect()
 }
