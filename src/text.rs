@@ -7,3 +7,41 @@ pub(crate) fn pluralize<N: Display + PartialEq + From<u8>>(count: N, noun: &str)
     let plural = if count == N::from(1) { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }
+
+/// A text as one word for a shell, quoted in any case.
+pub(crate) fn shell_quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''").replace('!', r"'\!'"))
+}
+
+/// A path as one word of a suggested command: quoted if it contains a character with a meaning for a
+/// shell, and never an option.
+pub(crate) fn shell_path(path: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "._-/+=:,@%".contains(c);
+    let path = match path.starts_with('-') {
+        true => format!("./{path}"),
+        false => path.to_owned(),
+    };
+    match !path.is_empty() && path.chars().all(is_plain) {
+        true => path,
+        false => shell_quoted(&path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_one_word_for_a_shell() {
+        assert_eq!(shell_quoted("/a b'c!"), r"'/a b'\''c'\!''");
+        for (path, word) in [
+            ("../plan.json", "../plan.json"),
+            ("-x.json", "./-x.json"),
+            ("my plan;x.json", "'my plan;x.json'"),
+            ("é/$(id)", "'é/$(id)'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_path(path), word);
+        }
+    }
+}

@@ -154,7 +154,8 @@ impl Differences {
         self.compare("sync branch", &branch(planned), &branch(now));
         self.compare_settings(&planned.settings, &now.settings);
         let before = self.list.len();
-        self.compare_changes(&planned.changes, &now.changes);
+        let has_sources = planned.sources == now.sources;
+        self.compare_changes(&planned.changes, &now.changes, has_sources);
         if self.list.len() == before {
             // Files that the plan does not change: they have changed on both sides, or the plan
             // keeps those of the codex.
@@ -166,11 +167,21 @@ impl Differences {
         }
     }
 
-    fn compare_changes(&mut self, planned: &[PlannedChange], now: &[PlannedChange]) {
+    /// Compares two lists of changes. If the project still `has_sources` of the plan, a change that is
+    /// no longer needed is already in the codex.
+    fn compare_changes(
+        &mut self,
+        planned: &[PlannedChange],
+        now: &[PlannedChange],
+        has_sources: bool,
+    ) {
         for (path, (planned, now)) in by(planned, now, |change| change.path.as_str()) {
             if planned != now {
                 let words = |change: Option<&PlannedChange>| match change {
                     Some(change) => change.words(),
+                    None if has_sources && now.is_none() => {
+                        "no change, it is already in the codex".to_owned()
+                    }
                     None => "no change".to_owned(),
                 };
                 let (mut planned, mut now) = (words(planned), words(now));

@@ -4,13 +4,13 @@
 
 use std::borrow::Cow;
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::facts::{PlanFacts, PlannedResult, ProjectFacts, RunFacts};
+use super::facts::{PlanFacts, PlannedResult, ProjectFacts, RunFacts, escaped_text};
 use crate::checks::Finding;
 use crate::config::Direction;
 use crate::names::{CodexPath, ProjectName};
@@ -181,7 +181,26 @@ impl SavedPlan {
         if digest != Some(&digest_of(fields)) {
             return Err(UnusablePlan::Edited);
         }
+        let mut document = document;
+        if let Value::Object(fields) = &mut document {
+            fields
+                .iter_mut()
+                .for_each(|(name, value)| match name.as_str() {
+                    // These are words of a command line, which are not shown.
+                    "options" => {}
+                    _ => escape(value, false),
+                });
+        }
         serde_json::from_value(document).map_err(|error| UnusablePlan::Malformed(error.to_string()))
+    }
+
+    /// Whether a document is a saved plan of any version, whether or not it is complete.
+    pub(crate) fn is_one(text: &[u8]) -> bool {
+        match Self::parse(text) {
+            Err(UnusablePlan::NotJson(_)) => text.contains_str(FORMAT),
+            Err(UnusablePlan::OtherDocument) => false,
+            Ok(_) | Err(_) => true,
+        }
     }
 
     /// The facts that a run must find again.
@@ -287,6 +306,27 @@ impl SavedProject {
             findings: self.findings.iter().map(finding).collect(),
             last_sync: LastSync::NotRequested,
         })
+    }
+}
+
+/// Escapes what could control a terminal in all texts of a plan. A plan that was saved has no such
+/// text, but one that was edited can have a correct digest. Messages keep their line breaks.
+fn escape(value: &mut Value, is_message: bool) {
+    match value {
+        Value::String(text) if is_message => {
+            let lines: Vec<_> = text.split('\n').map(escaped_text).collect();
+            *text = lines.join("\n");
+        }
+        Value::String(text) => *text = escaped_text(text),
+        Value::Array(list) => list.iter_mut().for_each(|value| escape(value, is_message)),
+        Value::Object(fields) => {
+            let escaped_fields = std::mem::take(fields).into_iter().map(|(name, mut value)| {
+                escape(&mut value, matches!(&*name, "message" | "hints" | "causes"));
+                (escaped_text(&name), value)
+            });
+            *fields = escaped_fields.collect();
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

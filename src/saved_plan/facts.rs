@@ -69,6 +69,11 @@ pub(crate) struct ProjectFacts {
     pub changes: Vec<PlannedChange>,
 }
 
+/// A text as a plan has it: without characters that could control a terminal.
+pub(crate) fn escaped_text(text: &str) -> String {
+    escaped(text.as_bytes()).to_string()
+}
+
 /// What a run does with a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -158,7 +163,7 @@ impl PlanFacts {
         Self {
             run: RunFacts {
                 program_version: PROGRAM_VERSION.to_owned(),
-                url: url.without_secrets(),
+                url: escaped_text(&url.without_secrets()),
                 branch: None,
                 tip: None,
                 settings: BTreeMap::new(),
@@ -187,7 +192,7 @@ impl ProjectFacts {
         let changes = decision.map_or(&[][..], |decision| &decision.plan().changes);
         Self {
             name: project.name.to_string(),
-            to: project.to.to_string(),
+            to: escaped_text(&project.to.to_string()),
             sync_branch: None,
             result,
             revision: None,

@@ -26,6 +26,8 @@ pub struct Project {
     pub to: CodexPath,
     /// The direction of the sync.
     pub direction: Direction,
+    /// Whether the configuration, without the options of the command line, publishes the project.
+    pub(crate) is_configured_to_publish: bool,
     /// The files that are published, and the paths of the codex that the project owns.
     pub(crate) claims: Arc<Claims>,
     /// The files that `--from-codex` pulls.
@@ -187,6 +189,7 @@ impl Project {
             root: PathBuf::default(),
             to,
             direction: Direction::ToCodex,
+            is_configured_to_publish: true,
             claims: Arc::new(claims),
             from_codex: FromCodex::default(),
             scan: ScanPolicy {
@@ -218,6 +221,7 @@ impl Project {
             root: "/nowhere".into(),
             to: CodexPath::new(b"projects/alpha").unwrap(),
             direction: Direction::ToCodex,
+            is_configured_to_publish: true,
             claims: Arc::new(Claims::new(patterns).unwrap()),
             from_codex: FromCodex::default(),
             scan: ScanPolicy {

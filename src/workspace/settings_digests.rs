@@ -49,6 +49,10 @@ impl Workspace {
             ),
             ("sync.prune", project.prune.to_string()),
             ("root", format!("{root:?}")),
+            (
+                "sync.direction",
+                project.is_configured_to_publish.to_string(),
+            ),
             ("sync.to_codex.source", format!("{:?}", scan.source)),
         ])
     }

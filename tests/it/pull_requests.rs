@@ -74,6 +74,27 @@ pub(crate) fn state(document: &Value) -> &str {
 }
 
 #[test]
+fn saved_plan_is_proposed() {
+    let hosted = Hosted::new(Kind::GitHub);
+    let save = ["sync", "--all", "--dry-run", "--plan-out", "../plan.json"];
+    hosted.run(&save, &[]).code(0);
+    hosted.only_read();
+    let apply = ["sync", "--plan", "../plan.json", "--json"];
+    let document = hosted.run(&apply, &[]).code(0).json();
+    assert_eq!(
+        (status(&document), state(&document)),
+        ("proposed", "created")
+    );
+    assert_eq!(hosted.published(BRANCH), "alpha");
+
+    // Another request does not open a second one.
+    hosted.forge.take_requests();
+    let document = hosted.run(&apply, &[]).code(5).json();
+    assert_eq!(document["error"]["kind"], "plan-differs");
+    hosted.only_read();
+}
+
+#[test]
 fn pull_request_is_in_the_document() {
     let hosted = Hosted::new(Kind::GitHub);
     let document = hosted.sync(0);

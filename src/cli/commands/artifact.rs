@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::write_whole;
+use super::{temporary_file, write_whole};
 use crate::cli::args::Format;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
@@ -14,6 +14,7 @@ use crate::paths::shown;
 use crate::platform;
 use crate::report::page;
 use crate::saved_plan::document::SavedPlan;
+use crate::text::shell_path;
 
 /// A document that a run writes besides its result.
 pub(super) struct Artifact {
@@ -71,6 +72,23 @@ impl Artifact {
             false => contents.file(file, context)?,
         };
         Ok(Self { contents, target })
+    }
+
+    /// The file that is written; `None` for standard output.
+    pub(super) fn path(&self) -> Option<&Path> {
+        match &self.target {
+            ArtifactTarget::File { path, .. } => Some(path),
+            ArtifactTarget::Stdout => None,
+        }
+    }
+
+    /// The error for a document that must not be written to its file.
+    pub(super) fn rejected(&self, reason: &str) -> CommandError {
+        let name = match &self.target {
+            ArtifactTarget::File { name, .. } => name,
+            ArtifactTarget::Stdout => "-",
+        };
+        self.contents.unwritable(name, reason, exit::USAGE)
     }
 
     /// Whether the document is the only result on standard output.
@@ -157,7 +175,27 @@ impl ArtifactContents {
             Err(_) if path.is_symlink() => return rejected("it is a broken link"),
             Err(_) => {}
         }
+        if path.iter().any(|part| part == ".git") {
+            return rejected("it is in the directory of a git repository");
+        }
+        if !self.may_replace(&path) {
+            return rejected("it exists and is not a saved plan; remove it, or name another file");
+        }
+        if let Err(error) = temporary_file(&path) {
+            return rejected(&platform::words_of(&error));
+        }
         Ok(ArtifactTarget::File { name, path })
+    }
+
+    /// Whether a file can be replaced by this document. A plan replaces only another plan, of any
+    /// version, or an empty file as `mktemp` makes it.
+    fn may_replace(&self, path: &Path) -> bool {
+        match (self, fs::metadata(path)) {
+            (Self::Plan { .. }, Ok(meta)) if meta.len() > 0 => {
+                fs::read(path).is_ok_and(|text| SavedPlan::is_one(&text))
+            }
+            _ => true,
+        }
     }
 
     fn unwritable(&self, name: &str, reason: &str, exit: u8) -> CommandError {
@@ -174,7 +212,8 @@ impl ArtifactContents {
         match self {
             Self::Page => format!("wrote the report to {name}\n"),
             Self::Plan { .. } => format!(
-                "saved the plan to {name}; `fractary-codex sync --plan {name}` carries it out\n"
+                "saved the plan to {name}; `fractary-codex sync --plan {}` carries it out\n",
+                shell_path(name)
             ),
         }
     }

@@ -54,16 +54,21 @@ fn finish(result: Result<String, CommandError>, json: bool, context: &Context) -
 /// Replaces the file at `path` atomically. It keeps the permissions of the replaced file; a new
 /// file gets the default permissions.
 fn write_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".fractary-codex-")
-        .permissions(platform::permissions_of_a_new_file())
-        .tempfile_in(path.parent().unwrap_or(Path::new("/")))?;
+    let mut file = temporary_file(path)?;
     if let Ok(replaced) = path.metadata() {
         file.as_file().set_permissions(replaced.permissions())?;
     }
     file.write_all(contents)?;
     file.persist(path)?;
     Ok(())
+}
+
+/// A new file in the directory of `path`, which is removed unless it replaces `path`.
+fn temporary_file(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".fractary-codex-")
+        .permissions(platform::permissions_of_a_new_file())
+        .tempfile_in(path.parent().unwrap_or(Path::new("/")))
 }
 
 /// Serializes a JSON document, indented and with a final line break.

@@ -10,7 +10,7 @@ use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::{error_report, exit};
 use crate::outcome::SyncOutcome;
-use crate::paths::shown;
+use crate::paths::{escaped, shown};
 use crate::platform;
 use crate::report::plan_comment::plan_comment;
 use crate::saved_plan::document::SavedPlan;
@@ -93,7 +93,11 @@ fn bounded(reader: impl Read) -> io::Result<Vec<u8>> {
 }
 
 pub(super) fn unusable(file: &Path, reason: &str) -> CommandError {
-    let message = format!("`{}` is not a usable plan: {reason}", shown(file));
+    let message = format!(
+        "`{}` is not a usable plan: {}",
+        shown(file),
+        escaped(reason.as_bytes())
+    );
     let hint = "save a plan with `fractary-codex sync --dry-run --plan-out FILE`".to_owned();
     CommandError::new(exit::USAGE, "plan-file", message, vec![hint])
 }

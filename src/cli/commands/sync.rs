@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::artifact::Artifact;
 use super::project_selection::{narrow, select_named};
 use super::run_output::RunOutput;
 use super::{plan, sync_plan};
@@ -29,7 +30,7 @@ pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
     };
     match sync_plan::artifact(arguments, context) {
         Ok(artifact) => {
-            let result = sync(arguments, output, context);
+            let result = sync(arguments, artifact.as_ref(), output, context);
             output.finish(result, artifact.as_ref(), context)
         }
         Err(error) => output.finish(Err(error), None, context),
@@ -39,20 +40,22 @@ pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
 /// Runs the sync with the options of the command line, or with those of the saved plan that it names.
 fn sync(
     arguments: &SyncArgs,
+    artifact: Option<&Artifact>,
     output: RunOutput,
     context: &Context,
 ) -> Result<SyncOutcome, CommandError> {
     let Some(file) = &arguments.plan else {
-        return sync_with(arguments, None, output, context);
+        return sync_with(arguments, None, artifact, output, context);
     };
     let saved = plan::read(file, context)?;
     let arguments = sync_plan::arguments(&saved, file, arguments)?;
-    sync_with(&arguments, Some(&saved), output, context)
+    sync_with(&arguments, Some(&saved), artifact, output, context)
 }
 
 fn sync_with(
     arguments: &SyncArgs,
     saved: Option<&SavedPlan>,
+    artifact: Option<&Artifact>,
     output: RunOutput,
     context: &Context,
 ) -> Result<SyncOutcome, CommandError> {
@@ -61,6 +64,9 @@ fn sync_with(
     let deletes = delete_policy(arguments)?;
     let flags = flags_with_patterns(arguments, context)?;
     let (configuration, mut workspace) = context.load(arguments.env.as_deref(), flags)?;
+    if let Some(artifact) = artifact {
+        sync_plan::check_unpublished(artifact, &workspace)?;
+    }
     if saved.is_some() {
         sync_plan::push_all_or_nothing(&mut workspace);
     }

@@ -11,6 +11,8 @@ use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::config::OnDeclined;
 use crate::outcome::SyncError;
+use crate::paths::{PathResolver, resolved};
+use crate::platform::bytes_of;
 use crate::saved_plan::differences::missing_projects;
 use crate::saved_plan::document::SavedPlan;
 use crate::sync::expectation::Expectation;
@@ -31,6 +33,44 @@ pub(super) fn artifact(
     let options = plan_options(arguments);
     let contents = ArtifactContents::Plan { options };
     Artifact::new(contents, file, arguments.output.chosen(), context).map(Some)
+}
+
+/// Rejects a file for the plan that a project publishes: the next run would publish the plan, and its
+/// sources would not be those of the plan.
+pub(super) fn check_unpublished(
+    artifact: &Artifact,
+    workspace: &Workspace,
+) -> Result<(), CommandError> {
+    let Some(path) = artifact.path() else {
+        return Ok(());
+    };
+    let path = path.parent().map(resolved).unwrap_or_default();
+    let path = path.join(
+        artifact
+            .path()
+            .and_then(Path::file_name)
+            .unwrap_or_default(),
+    );
+    let roots = workspace
+        .projects
+        .iter()
+        .map(|project| project.root.as_path());
+    let roots = PathResolver::resolve_all(roots);
+    // Each file belongs to the innermost project.
+    let projects = workspace.projects.iter().zip(&roots);
+    let containing = projects.filter(|(_, root)| path.starts_with(root));
+    let innermost = containing.max_by_key(|(_, root)| root.as_os_str().len());
+    let published_by = innermost.filter(|(project, root)| {
+        let source = path.strip_prefix(root).map(bytes_of).unwrap_or_default();
+        !project.claims.matching(source).is_empty()
+    });
+    match published_by {
+        Some((project, _)) => {
+            let reason = format!("the project `{}` publishes this file", project.name);
+            Err(artifact.rejected(&reason))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The options of a plan, in the order of their definition.

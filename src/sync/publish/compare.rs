@@ -15,6 +15,7 @@ use crate::plan::Listing;
 use crate::saved_plan::differences::differences;
 use crate::saved_plan::facts::{
     PROGRAM_VERSION, PlanFacts, PlannedResult, PlannedRevision, ProjectFacts, RunFacts,
+    escaped_text,
 };
 use crate::scan::Snapshot;
 use crate::sync::expectation::Expectation;
@@ -81,7 +82,8 @@ fn facts(request: &SyncRequest<'_>, session: &RemoteSession, run: &Run) -> PlanF
                 listing.unwrap_or(&no_files),
                 decision.filter(|_| !is_failed),
             );
-            facts.sync_branch = request.workspace.push_branches.of(&project.name);
+            let sync_branch = request.workspace.push_branches.of(&project.name);
+            facts.sync_branch = sync_branch.as_deref().map(escaped_text);
             if run.proposals.is_closed(lane.target, *index) {
                 facts.result = PlannedResult::Withheld;
             }
@@ -92,8 +94,8 @@ fn facts(request: &SyncRequest<'_>, session: &RemoteSession, run: &Run) -> PlanF
     PlanFacts {
         run: RunFacts {
             program_version: PROGRAM_VERSION.to_owned(),
-            url: session.transport.url().without_secrets(),
-            branch: Some(session.branch().to_owned()),
+            url: escaped_text(&session.transport.url().without_secrets()),
+            branch: Some(escaped_text(session.branch())),
             tip: session.tip(),
             settings: request.workspace.settings_digests(),
         },

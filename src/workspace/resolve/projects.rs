@@ -118,6 +118,7 @@ impl<'c> ProjectResolver<'c> {
             root,
             to: to?,
             direction: with_default(sync.direction, "sync.direction"),
+            is_configured_to_publish: self.is_configured_to_publish(name),
             claims,
             from_codex: FromCodex {
                 include,
@@ -147,6 +148,15 @@ impl<'c> ProjectResolver<'c> {
             checks: check_settings(sync.checks),
             cache_dir,
         })
+    }
+
+    /// Whether the configuration, without options, publishes the project.
+    fn is_configured_to_publish(&self, name: &str) -> bool {
+        let path = ["projects", name, "sync", "direction"];
+        let candidates = self.configuration.layers.candidates(&path).into_iter();
+        let mut configured = candidates.filter(|one| one.layer != LayerKind::Flags);
+        let direction = configured.next().and_then(|one| one.node.as_text());
+        direction != Some("from-codex")
     }
 
     /// The values of the placeholders in the keys of the project `name`.

@@ -115,6 +115,35 @@ fn atomic_run_has_a_plan_only_if_every_project_is_ready() {
 }
 
 #[test]
+fn plan_that_was_carried_out_is_already_in_the_codex() {
+    let world = World::new();
+    save(&world, &[]);
+    apply(&world, &[]).code(0);
+    let output = apply(&world, &[]).code(5);
+    let words = "now: no change, it is already in the codex";
+    assert!(output.stderr.contains(words), "{}", output.stderr);
+}
+
+#[test]
+fn project_that_is_only_pulled_now_is_refused() {
+    let world = World::builder().projects(&["alpha", "beta"]).build();
+    save(&world, &[]);
+    let more = ["--config", "sync.direction=from-codex"];
+    // An option of this run is no change of the configuration.
+    apply(&world, &[&more[..], &["--dry-run"]].concat()).code(0);
+    let config = "ws/.fractary/config.yaml";
+    let text = fs::read_to_string(world.sandbox.path(config)).unwrap();
+    let pulled = text.replace("beta: {}", "beta: { sync: { direction: from-codex } }");
+    assert_ne!(text, pulled);
+    world.sandbox.write(config, pulled);
+    let output = apply(&world, &["--json"]).code(5);
+    assert_eq!(
+        differences(&output),
+        ["beta configuration of `sync.direction`"]
+    );
+}
+
+#[test]
 fn differences_are_listed_by_project_and_path() {
     let world = World::builder().projects(&["alpha", "beta"]).build();
     save(&world, &[]);

@@ -207,6 +207,51 @@ fn edited_plan_is_refused_whatever_was_edited() {
 }
 
 #[test]
+fn text_of_an_edited_plan_cannot_control_the_terminal() {
+    let world = World::builder().projects(&["alpha", "lost"]).build();
+    world.sandbox.remove("ws/lost");
+    let plan = save_of(&world, &["--all"], 1);
+    let evil = "\u{1b}]0;x\u{7}\u{202e}";
+    let show = |edited: Value, code: i32| {
+        forge(&world.sandbox, edited);
+        for arguments in [
+            &["plan", "show", "../plan.json", "-v"][..],
+            &["plan", "show", "../plan.json", "--format", "markdown"],
+            &["sync", "--plan", "../plan.json", "--dry-run"],
+        ] {
+            let output = world.run(arguments);
+            let text = output.stdout.clone() + &output.stderr;
+            assert!(!text.contains(['\u{1b}', '\u{7}', '\u{202e}']), "{text:?}");
+            let expected = if arguments[0] == "plan" {
+                code
+            } else {
+                output.code.unwrap()
+            };
+            output.code(expected);
+        }
+    };
+
+    let mut edited = plan.clone();
+    edited["url"] = json!(format!("{}{evil}", plan["url"].as_str().unwrap()));
+    edited["branch"] = json!(evil);
+    edited["warnings"] = json!([{ "project": null, "message": evil }]);
+    edited["settings"][evil] = plan["settings"]["commit"].clone();
+    let project = &mut edited["projects"][0];
+    let path = format!("projects/alpha/{evil}");
+    project["changes"][0]["path"] = json!(path);
+    project["changes"][0]["source"] = json!(evil);
+    edited["projects"][1]["error"]["message"] = json!(format!("one\ntwo{evil}"));
+    edited["projects"][1]["error"]["hints"] = json!([evil]);
+    show(edited, 0);
+
+    for pointer in ["/projects/0/name", "/projects/0/result", "/schema_version"] {
+        let mut edited = plan.clone();
+        *edited.pointer_mut(pointer).unwrap() = json!(evil);
+        show(edited, 2);
+    }
+}
+
+#[test]
 fn plan_of_another_program_version_does_not_apply() {
     let world = World::new();
     let mut plan = save(&world, &[]);
@@ -224,7 +269,9 @@ fn only_options_that_decide_what_is_published_are_accepted() {
     let world = World::new();
     let plan = save(&world, &["--message", "Publish {project}"]);
     let tip = world.codex.tip();
-    for added in [
+    let added = [
+        "--",
+        "--",
         "--",
         "alpha",
         "--all",
@@ -239,17 +286,15 @@ fn only_options_that_decide_what_is_published_are_accepted() {
         "--plan-out=other.json",
         "--from-codex",
         "--no-such-option",
-    ] {
-        for at in [0, 1, 2] {
-            let mut forged = plan.clone();
-            let options = forged["options"].as_array_mut().unwrap();
-            options.insert(at, json!(added));
-            forge(&world.sandbox, forged);
-            let output = apply(&world, &["--dry-run"]).code(2);
-            let expected = "is not a usable plan: `options`";
-            assert!(output.stderr.contains(expected), "{}", output.stderr);
-            apply(&world, &[]).code(2);
-        }
+    ];
+    for (at, added) in added.into_iter().enumerate() {
+        let mut forged = plan.clone();
+        let options = forged["options"].as_array_mut().unwrap();
+        options.insert(at % 3, json!(added));
+        forge(&world.sandbox, forged);
+        let output = apply(&world, &[]).code(2);
+        let expected = "is not a usable plan: `options`";
+        assert!(output.stderr.contains(expected), "{}", output.stderr);
     }
     assert_eq!(world.codex.tip(), tip);
     assert!(!world.sandbox.path("ws/other.json").exists());

@@ -89,10 +89,17 @@ fn wrong_usage() {
     );
     let dry_run = ["sync", "--all", "--dry-run"];
     let plan = ["sync", "--plan"];
-    let cases: [(&[&str], &[&str]); 17] = [
+    world.sandbox.write("other/.git/HEAD", "");
+    world.sandbox.write("ws/alpha/docs/a.md", "a");
+    let cases: [(&[&str], &[&str]); 22] = [
         (&["sync", "--all"], &["--plan-out", "../p"]),
         (&dry_run, &["--plan-out", ".."]),
         (&dry_run, &["--plan-out", "../none/p"]),
+        (&dry_run, &["--plan-out", "../list.json"]),
+        (&dry_run, &["--plan-out", ".fractary/config.yaml"]),
+        (&dry_run, &["--plan-out", "../other/.git/HEAD"]),
+        (&dry_run, &["--plan-out", "alpha/docs/plan.json"]),
+        (&dry_run, &["--plan-out", "/proc/plan.json"]),
         (&dry_run, &["--plan-out", "../p", "--bidirectional"]),
         (&dry_run, &["--plan-out", "../p", "--offline"]),
         (&dry_run, &["--expect", "12345"]),

@@ -14,6 +14,7 @@ use crate::codex::remote::error::RemoteErrorKind;
 use crate::environment::Environment;
 use crate::interrupt::OnSignal;
 use crate::paths::escaped;
+use crate::text::shell_quoted;
 use crate::workspace::Timeouts;
 
 /// The time limit for ssh to print its configuration.
@@ -61,7 +62,7 @@ pub(super) fn program(url: &str, context: &RemoteContext) -> Result<ServiceProgr
         if let Some(port) = location.port {
             command.args(["-p", &port.to_string()]);
         }
-        let remote = format!("{} {}", service.name(), quoted(&location.path));
+        let remote = format!("{} {}", service.name(), shell_quoted(&location.path));
         command.args([location.host.as_str(), &remote]);
         command
     };
@@ -300,11 +301,6 @@ impl SshCommand {
     }
 }
 
-/// Quotes `text` as one word for a shell.
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''").replace('!', r"'\!'"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -371,10 +367,5 @@ mod tests {
         ] {
             assert_eq!(SshDestination::parse(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn path_is_one_word_for_the_shell() {
-        assert_eq!(quoted("/a b'c!"), r"'/a b'\''c'\!''");
     }
 }
