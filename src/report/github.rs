@@ -9,6 +9,7 @@ use super::markdown::{PROJECT_TABLE, code, project_rows};
 use super::sync_branches::{self, branches};
 use super::{ErrorReport, human};
 use crate::checks::{Finding, Severity};
+use crate::markdown::span;
 use crate::object::ObjectId;
 use crate::outcome::{ProjectReport, Pushed, Status, SyncOutcome};
 use crate::paths::escaped;
@@ -17,13 +18,26 @@ use crate::text::pluralize;
 /// The number of findings in a summary, which has a maximum length.
 const MAX_FINDINGS: usize = 50;
 
-/// The section for `GITHUB_STEP_SUMMARY`: one row per project, then the totals, the branch and the
-/// remote. `errors` returns the error of a project.
+/// The section for `GITHUB_STEP_SUMMARY` of a run without an outcome, such as one with an invalid
+/// configuration: the heading, and the error.
+pub(crate) fn failure_summary(command: &str, error: &ErrorReport) -> String {
+    let mut text = heading(command);
+    write_error(&mut text, error);
+    text
+}
+
+/// The section for `GITHUB_STEP_SUMMARY`: the heading, the `error` of the run, one row per project,
+/// then the totals, the branch and the remote. `errors` returns the error of a project.
 pub(crate) fn summary(
+    command: &str,
     outcome: &SyncOutcome,
+    error: Option<&ErrorReport>,
     errors: impl Fn(&ProjectReport) -> Option<ErrorReport>,
 ) -> String {
-    let mut text = String::new();
+    let mut text = heading(command);
+    if let Some(error) = error {
+        write_error(&mut text, error);
+    }
     if let Some(selection) = &outcome.selection {
         let _ = writeln!(text, "{}\n", code(&selection.to_string()));
     }
@@ -52,6 +66,26 @@ pub(crate) fn summary(
         let _ = writeln!(text, "- {}", line.replace('`', "'"));
     }
     text
+}
+
+fn heading(command: &str) -> String {
+    format!("### `fractary-codex {command}`\n\n")
+}
+
+/// Writes the error of a run, with its first causes and its hints.
+fn write_error(text: &mut String, error: &ErrorReport) {
+    let _ = writeln!(text, "**Error:** {}\n", span(&error.message));
+    for cause in error.causes.iter().take(MAX_FINDINGS) {
+        let _ = writeln!(text, "- {}", span(cause));
+    }
+    let omitted = error.causes.len().saturating_sub(MAX_FINDINGS);
+    if omitted > 0 {
+        let _ = writeln!(text, "- … and {}", pluralize(omitted, "other cause"));
+    }
+    for hint in &error.hints {
+        let _ = writeln!(text, "- hint: {}", span(hint));
+    }
+    text.push('\n');
 }
 
 /// The outputs of a step, each a name and its value. A run without a pull request has no

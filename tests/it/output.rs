@@ -166,6 +166,10 @@ fn github_actions_get_a_summary_and_annotations() {
     );
     let summary = std::fs::read_to_string(sandbox.path("summary.md")).unwrap();
     assert!(
+        summary.starts_with("### `fractary-codex sync`\n\n| project |"),
+        "{summary}"
+    );
+    assert!(
         summary.contains(
             "| alpha | 2 | 0 | 0 | 0 | synced |\n| beta | - | - | - | - | **failed**: `the root '"
         ),
@@ -182,6 +186,22 @@ fn github_actions_get_a_summary_and_annotations() {
             > summary.len()
     );
     assert_eq!(codex.subjects().len(), 1);
+
+    // A run that ends early has a section with the reason.
+    let id = "1234567812345678123456781234567812345678";
+    for (more, code, reason) in [
+        (["--expect", id], 5, "**Error:** `the plan is "),
+        (["--config", "nonsense=1"], 3, "unknown key 'nonsense'"),
+    ] {
+        sandbox.write("summary.md", "");
+        run(&[&["sync", "--all"], &more[..]].concat(), code);
+        let summary = std::fs::read_to_string(sandbox.path("summary.md")).unwrap();
+        let heading = "### `fractary-codex sync`\n\n**Error:** ";
+        assert!(
+            summary.starts_with(heading) && summary.contains(reason),
+            "{summary}"
+        );
+    }
 }
 
 #[test]

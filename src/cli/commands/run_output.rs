@@ -96,6 +96,8 @@ impl RunOutput {
             Err(error) => {
                 let exit = error.exit;
                 self.error(None, &error.report, context);
+                let summary = github::failure_summary(self.command, &error.report);
+                write_step_summary(&summary, context);
                 write_step_output(None, exit, context);
                 if !self.format.is_for_people() {
                     self.document(json::failed(Some(error.report), exit), context);
@@ -129,7 +131,9 @@ impl RunOutput {
             error = Some(write_error.report.clone());
         }
 
-        write_step_summary(outcome, context);
+        let errors = error_report::of_project;
+        let summary = github::summary(self.command, outcome, error.as_ref(), errors);
+        write_step_summary(&summary, context);
         write_step_output(Some(outcome), status, context);
         if self.format.is_for_people() {
             self.text(outcome, artifact, written.as_ref(), context);
@@ -324,14 +328,11 @@ fn write_step_output(outcome: Option<&SyncOutcome>, status: u8, context: &Contex
     append(path, "GITHUB_OUTPUT", &text, context);
 }
 
-/// Appends the result to the summary of the GitHub Actions step, if there is one.
-fn write_step_summary(outcome: &SyncOutcome, context: &Context) {
-    let Some(path) = context.environment.get("GITHUB_STEP_SUMMARY") else {
-        return;
-    };
-
-    let summary = github::summary(outcome, error_report::of_project);
-    append(path, "GITHUB_STEP_SUMMARY", &summary, context);
+/// Appends a section to the summary of the GitHub Actions step, if there is one.
+fn write_step_summary(summary: &str, context: &Context) {
+    if let Some(path) = context.environment.get("GITHUB_STEP_SUMMARY") {
+        append(path, "GITHUB_STEP_SUMMARY", summary, context);
+    }
 }
 
 /// Appends a text to the file that the variable `name` names. An error is a warning.
