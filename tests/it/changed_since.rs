@@ -258,6 +258,22 @@ fn each_repository_resolves_the_revision() {
     cannot compare the git repository `WS/delta` with `base`: it has no such revision; all of its projects are selected (1)
     ");
 
+    // A repository that cannot be read has no projects that could be left out.
+    let gamma = sandbox.path("ws/gamma");
+    start(&sandbox, &gamma);
+    for (key, value) in [
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.refStorage", "reftable"),
+    ] {
+        sandbox.git(&gamma, &["config", key, value]);
+    }
+    let output = projects(&sandbox, &["--changed-since", "base"]).code(0);
+    assert_eq!(names(&output), ["beta", "delta", "gamma"]);
+    let warning = self::warnings(&output)
+        .into_iter()
+        .find(|one| one.contains("reftable"));
+    insta::assert_snapshot!(warning.unwrap().replace(directory.to_str().unwrap(), "WS"), @"the git repository `WS/gamma` cannot be read: references in the reftable format are not supported; its projects cannot be compared and are all selected (1)");
+
     let output = sandbox.run(&["status", "--changed-since", "bsae"]).code(2);
     let shown = output.stderr.replace(directory.to_str().unwrap(), "WS");
     insta::assert_snapshot!(shown, @"

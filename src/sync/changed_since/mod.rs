@@ -10,7 +10,7 @@ mod project_changes;
 mod quick_comparison;
 mod repository_changes;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -199,6 +199,7 @@ impl<'c> ChangeSearch<'c> {
             .map(|project| self.sources.commit(project))
             .collect();
         let mut outside = Vec::new();
+        let mut unreadable: BTreeMap<_, usize> = BTreeMap::new();
         let mut compared = Vec::new();
         for (index, commit) in commits.into_iter().enumerate() {
             let changes = match commit {
@@ -214,8 +215,10 @@ impl<'c> ChangeSearch<'c> {
                     outside.push(&self.projects[index].name);
                     None
                 }
-                // The run reports a revision or a repository that cannot be read.
-                Err(_) => None,
+                Err(error) => {
+                    *unreadable.entry(error).or_default() += 1;
+                    None
+                }
             };
             compared.push(changes);
         }
@@ -232,6 +235,11 @@ impl<'c> ChangeSearch<'c> {
                     || changes.is_none_or(|changes| ProjectChanges::exist(project, root, &changes));
             });
         self.warn_outside(&outside);
+        let cannot_compare = |(error, projects)| {
+            format!("{error}; its projects cannot be compared and are all selected ({projects})")
+        };
+        self.warnings
+            .extend(unreadable.into_iter().map(cannot_compare));
     }
 
     /// Warns about projects that are in no git repository, or in one without commits.
