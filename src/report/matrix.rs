@@ -19,7 +19,7 @@ pub(crate) enum MatrixDocument {
 /// A matrix of GitHub.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct GitHubMatrix {
-    /// The shards; empty without projects.
+    /// The shards that have projects.
     include: Vec<MatrixShard>,
 }
 
@@ -45,25 +45,25 @@ pub(crate) struct GitLabVariables {
 impl MatrixDocument {
     /// The matrix of GitHub for an assignment. `files` are the numbers of files of the projects.
     pub(crate) fn for_github(assignment: &Assignment, files: &[u64]) -> Self {
-        let mut include: Vec<_> = assignment
-            .values()
-            .map(|shard| MatrixShard {
-                shard,
-                projects: 0,
-                files: 0,
-            })
-            .collect();
-        for (shard, files) in assignment.shards.iter().zip(files) {
-            let entry = &mut include[shard - 1];
-            entry.projects += 1;
-            entry.files += files;
-        }
-        Self::GitHub(GitHubMatrix { include })
+        let include = assignment.used().into_iter().map(|number| {
+            let projects = assignment.shards.iter().zip(files);
+            let own = projects.filter(|(shard, _)| **shard == number);
+            let own: Vec<_> = own.map(|(_, files)| files).collect();
+            MatrixShard {
+                shard: assignment.value(number),
+                projects: own.len(),
+                files: own.into_iter().sum(),
+            }
+        });
+        Self::GitHub(GitHubMatrix {
+            include: include.collect(),
+        })
     }
 
     /// The matrix of GitLab for an assignment.
     pub(crate) fn for_gitlab(assignment: &Assignment) -> Self {
-        let shard: Vec<_> = assignment.values().collect();
+        let used = assignment.used().into_iter();
+        let shard: Vec<_> = used.map(|number| assignment.value(number)).collect();
         let is_empty = shard.is_empty();
         let variables = (!is_empty).then_some(GitLabVariables { shard });
         Self::GitLab(variables.into_iter().collect())

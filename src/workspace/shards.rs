@@ -5,6 +5,7 @@
 //! goes to the first one that has room. So a new project moves few others.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -77,10 +78,15 @@ pub(crate) struct Assignment {
 }
 
 impl Assignment {
-    /// The values of `--shard` for all shards, with the digest.
-    pub(crate) fn values(&self) -> impl Iterator<Item = String> {
-        let Self { count, digest, .. } = self;
-        (1..=self.count).map(move |number| format!("{number}/{count}:{digest}"))
+    /// The numbers of the shards that have projects. There can be others if there are few projects, or
+    /// if their sizes are very different.
+    pub(crate) fn used(&self) -> BTreeSet<usize> {
+        self.shards.iter().copied().collect()
+    }
+
+    /// The value of `--shard` for the shard with this number, with the digest.
+    pub(crate) fn value(&self, number: usize) -> String {
+        format!("{number}/{}:{}", self.count, self.digest)
     }
 }
 
@@ -209,6 +215,26 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn shard_without_projects_is_not_used() {
+        let names = names(40);
+        let pairs = names.windows(2);
+        let with_large = pairs.map(|pair| {
+            let small = pair.iter().map(|name| (name.as_str(), 1));
+            let projects: Vec<_> = std::iter::once(("large", 100)).chain(small).collect();
+            assign(&projects, 3)
+        });
+        let used: BTreeSet<_> = with_large
+            .map(|assignment| {
+                let used = assignment.used();
+                assert!(assignment.shards.iter().all(|shard| used.contains(shard)));
+                used.len()
+            })
+            .collect();
+        // The small projects are together in some of the cases.
+        assert_eq!(used, BTreeSet::from([2, 3]));
     }
 
     #[test]
