@@ -4,6 +4,8 @@
 //! The syntax is that of the patterns in `sync.from_codex.include`, with one difference: a `PATH`
 //! without wildcards is one file, and never a directory with everything below it.
 
+use std::borrow::Cow;
+
 use bstr::{BStr, ByteSlice};
 
 use super::codex_selector::{self, CodexSelector};
@@ -11,7 +13,7 @@ use super::project::SCHEME;
 use super::resolve::codex_patterns::check_codex_pattern;
 use super::settings::Workspace;
 use crate::config::Configuration;
-use crate::glob;
+use crate::glob::{self, Glob};
 use crate::names::{CodexPath, InvalidPath};
 use crate::paths::escaped;
 
@@ -67,7 +69,8 @@ impl DocumentUri {
         let mut parts = text.strip_prefix(SCHEME).unwrap_or(text).splitn(3, '/');
         let project = parts.nth(1).unwrap_or_default();
         let path = parts.next().unwrap_or_default();
-        let documents = if glob::is_pattern(project) || glob::is_pattern(path) {
+        let literal = literal_path(path);
+        let documents = if glob::is_pattern(project) || literal.is_none() {
             let selector = CodexSelector::of_pattern(text, workspace);
             let selector = selector.map_err(|errors| {
                 let errors: Vec<_> = errors.iter().map(ToString::to_string).collect();
@@ -79,7 +82,8 @@ impl DocumentUri {
                 uri: text.trim_end_matches('/').to_owned(),
             });
         } else {
-            let path = glob::without_dot(path);
+            let path = literal.unwrap_or_default();
+            let path = glob::without_dot(&path);
             let path = codex_selector::document_path(project, path, workspace);
             let path = CodexPath::new(&path).map_err(|reason| InvalidUri::Path {
                 uri: text.to_owned(),
@@ -134,10 +138,23 @@ impl DocumentUri {
     }
 }
 
-/// The URI of the file at `path` of a project.
+/// The path that `path` names if it has no wildcards, with `\[` for `[`.
+fn literal_path(path: &str) -> Option<Cow<'_, str>> {
+    if !glob::is_pattern(path) {
+        return Some(path.into());
+    }
+    let glob = Glob::new(path).ok()?;
+    glob.file_path().map(Cow::Owned)
+}
+
+/// The URI of the file at `path` of a project. Characters that would be wildcards are escaped.
 pub(crate) fn uri_of(organization: Option<&str>, project: &str, path: &BStr) -> String {
     let organization = organization.unwrap_or("*");
-    format!("{SCHEME}{organization}/{project}/{}", path.to_str_lossy())
+    let mut path = path.to_str_lossy();
+    if glob::is_pattern(&path) {
+        path = glob::escape(&path).into();
+    }
+    format!("{SCHEME}{organization}/{project}/{path}")
 }
 
 /// The URI of the file at this path of the codex, if it can be written as text and is in the

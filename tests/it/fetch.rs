@@ -171,6 +171,14 @@ fn globs_and_several_uris_are_fetched_at_once() {
     let readme = |project: &str| format!("codex://acme/{project}/README.md");
     assert_eq!(uris, [&readme("billing"), &readme("payments"), LEDGER]);
 
+    // The URI of a document names it, whatever characters its name has.
+    let special = ("100644", "projects/payments/a[1]{b}.md", "special");
+    world.codex.commit(&[special], &[]);
+    let arguments = ["fetch", "--json", "codex://acme/payments/a*.md"];
+    let document = world.run(&arguments).code(0).json();
+    let uri = document["documents"][0]["uri"].as_str().unwrap();
+    assert_eq!(world.run(&["fetch", uri]).code(0).stdout, "special");
+
     let arguments = ["fetch", "codex://acme/billing/**", "--output", "out/"];
     assert_eq!(world.run(&arguments).code(0).stdout, "");
     let saved = world.sandbox.path("ws/out/billing/docs/deep/er/note.md");
