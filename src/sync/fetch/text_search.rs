@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use bstr::{BStr, BString, ByteSlice};
+use rayon::prelude::*;
 use regex::bytes::Regex;
 
 use super::listing::{NamedFiles, TipOfBranch, with_named};
@@ -16,6 +17,8 @@ use crate::workspace::document_uri::DocumentUri;
 
 /// The greatest number of documents that one search fetches.
 const MAX_FETCHED: usize = 200;
+/// The number of documents that are searched before the search can stop.
+const BATCH: usize = 256;
 
 /// The text to find, and the part of the matching lines to return.
 pub(crate) struct TextSearch<'s> {
@@ -25,7 +28,7 @@ pub(crate) struct TextSearch<'s> {
     /// The greatest number of matching lines to return.
     pub limit: usize,
     /// Whether the name of a document shows that it is text.
-    pub is_text: &'s dyn Fn(&BStr) -> bool,
+    pub is_text: fn(&BStr) -> bool,
 }
 
 /// The result of a search.
@@ -36,7 +39,7 @@ pub(crate) struct FoundText {
     pub lines: Vec<FoundLine>,
     /// Whether there are more lines.
     pub has_more: bool,
-    /// The number of documents that were searched, until there were enough lines.
+    /// The number of documents that were searched, which are not all if there are more lines.
     pub searched: usize,
     /// The documents that were not searched, because no cache has this version of them and they were
     /// not fetched.
@@ -59,12 +62,15 @@ pub(crate) fn search(
     uri: &DocumentUri,
     search: &TextSearch<'_>,
 ) -> Result<FoundText, SyncError> {
-    let (tip, mut found) = with_named(request, uri, |named| search_documents(named, search))?;
+    let (tip, mut found) = with_named(request, uri, |named| {
+        search_documents(request, named, search)
+    })?;
     found.tip = tip;
     Ok(found)
 }
 
 fn search_documents(
+    request: &SyncRequest<'_>,
     named: NamedFiles<'_, '_>,
     search: &TextSearch<'_>,
 ) -> Result<FoundText, SyncError> {
@@ -91,23 +97,34 @@ fn search_documents(
         unsearched.retain(|path| !readable.contains(path));
     }
 
+    let read = |path: &BString| match &fetched {
+        Some(fetched) if readable.contains(path) => fetched.read(files[path].id).map(Some),
+        _ => Ok(cache.contents(path.as_bstr(), files[path].id)),
+    };
+    let searchable: Vec<_> = files
+        .keys()
+        .filter(|path| !unsearched.contains(path))
+        .collect();
     let mut page = PageOfLines::new(search);
     let mut searched = 0;
-    for (path, entry) in &files {
-        if unsearched.contains(path) {
-            continue;
+    for batch in searchable.chunks(BATCH) {
+        request.interrupt.check()?;
+        let found: Result<Vec<_>, SyncError> = batch
+            .par_iter()
+            .map(|path| Ok(read(path)?.map(|contents| page.matching(path, &contents))))
+            .collect();
+        for (path, lines) in batch.iter().zip(found?) {
+            match lines {
+                Some(lines) => {
+                    searched += 1;
+                    page.add(lines);
+                }
+                // It was modified locally.
+                None => {
+                    unsearched.insert(path);
+                }
+            }
         }
-        let contents = match &fetched {
-            Some(fetched) if readable.contains(path) => Some(fetched.read(entry.id)?),
-            _ => cache.contents(path.as_bstr(), entry.id),
-        };
-        let Some(contents) = contents else {
-            // It was modified locally.
-            unsearched.insert(path);
-            continue;
-        };
-        searched += 1;
-        page.add(path, &contents);
         if page.has_more {
             break;
         }
@@ -139,28 +156,34 @@ impl<'s> PageOfLines<'s> {
         }
     }
 
-    /// Adds the matching lines of a document, unless it is binary.
-    fn add(&mut self, path: &BString, contents: &[u8]) {
+    /// The matching lines of a document, unless it is binary; no more than can be needed.
+    fn matching(&self, path: &BString, contents: &[u8]) -> Vec<FoundLine> {
         if contents.contains(&0) {
-            return;
+            return Vec::new();
         }
-        for (index, line) in contents.lines().enumerate() {
-            if !self.search.pattern.is_match(line) {
-                continue;
-            }
-            if self.skipped < self.search.offset {
-                self.skipped += 1;
-                continue;
-            }
-            if self.lines.len() == self.search.limit {
-                self.has_more = true;
-                return;
-            }
-            self.lines.push(FoundLine {
+        let lines = contents.lines().enumerate();
+        let matching = lines.filter(|(_, line)| self.search.pattern.is_match(line));
+        let needed = (self.search.offset - self.skipped) + self.search.limit + 1;
+        matching
+            .take(needed)
+            .map(|(index, line)| FoundLine {
                 path: path.clone(),
                 number: index + 1,
                 line: line.into(),
-            });
+            })
+            .collect()
+    }
+
+    /// Adds the lines of the next document.
+    fn add(&mut self, lines: Vec<FoundLine>) {
+        for line in lines {
+            if self.skipped < self.search.offset {
+                self.skipped += 1;
+            } else if self.lines.len() < self.search.limit {
+                self.lines.push(line);
+            } else {
+                self.has_more = true;
+            }
         }
     }
 }

@@ -106,7 +106,7 @@ impl McpTool for SearchTool {
             pattern: &pattern,
             offset: arguments.offset,
             limit: limit(arguments.limit, DEFAULT_LIMIT, MAX_LIMIT),
-            is_text: &is_text,
+            is_text,
         };
         let found =
             search(&request, &uri, &text_search).map_err(|error| CommandError::from(&error))?;
