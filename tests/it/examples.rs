@@ -149,6 +149,7 @@ fn action_steps_run_with_the_inputs_of_a_workflow() {
             .keys()
             .all(|input| action["inputs"].get(input).is_some())
     );
+    let outputs = sandbox.path("outputs");
     let variables = [
         (
             "CODEX_ARGUMENTS",
@@ -156,6 +157,7 @@ fn action_steps_run_with_the_inputs_of_a_workflow() {
         ),
         ("CODEX_TOKEN", "a-token"),
         ("GITHUB_ACTION_PATH", repository().to_str().unwrap()),
+        ("GITHUB_OUTPUT", outputs.to_str().unwrap()),
         ("GITHUB_ACTIONS", "true"),
         ("CI", "true"),
     ];
