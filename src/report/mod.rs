@@ -1,6 +1,7 @@
 //! Formats the progress and the result of a run, for people and for programs. The commands other
 //! than `sync` and `status` format their own results.
 
+pub(crate) mod cache;
 pub(crate) mod configuration;
 pub(crate) mod fetch;
 pub(crate) mod github;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 
 /// An error, as every output format shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(from = "ErrorDocument", into = "ErrorDocument")]
 pub(crate) struct ErrorReport {
     /// A stable identifier of the kind of error.
     pub kind: Cow<'static, str>,
@@ -31,8 +33,71 @@ pub(crate) struct ErrorReport {
     /// Suggested fixes.
     pub hints: Vec<String>,
     /// The underlying errors, outermost first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub causes: Vec<String>,
+}
+
+impl ErrorReport {
+    /// The commands of this program in the hints, each as a list of arguments. A command with a
+    /// placeholder such as `FILE` is left out, because it cannot be run as it is.
+    fn commands(&self) -> Vec<Vec<String>> {
+        let is_placeholder =
+            |word: &str| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
+        let spans = self
+            .hints
+            .iter()
+            .flat_map(|hint| hint.split('`').skip(1).step_by(2));
+        spans
+            .filter(|span| {
+                ["fractary-codex ", "fractary codex "]
+                    .iter()
+                    .any(|program| span.starts_with(program))
+            })
+            .filter(|span| !span.contains(['"', '\'', '\\', '…']))
+            .map(|span| span.split_whitespace().map(str::to_owned).collect())
+            .filter(|words: &Vec<String>| !words.iter().any(|word| is_placeholder(word)))
+            .collect()
+    }
+}
+
+/// An [`ErrorReport`] in JSON.
+#[derive(Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(rename = "ErrorReport")]
+struct ErrorDocument {
+    /// A stable identifier of the kind of error.
+    kind: Cow<'static, str>,
+    /// The message, including the names of the things involved.
+    message: String,
+    /// Suggested fixes.
+    hints: Vec<String>,
+    /// The underlying errors, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<String>,
+    /// The commands in `hints` that can be run as they are, each as a list of arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    commands: Vec<Vec<String>>,
+}
+
+impl From<ErrorReport> for ErrorDocument {
+    fn from(report: ErrorReport) -> Self {
+        Self {
+            commands: report.commands(),
+            kind: report.kind,
+            message: report.message,
+            hints: report.hints,
+            causes: report.causes,
+        }
+    }
+}
+
+impl From<ErrorDocument> for ErrorReport {
+    fn from(document: ErrorDocument) -> Self {
+        Self {
+            kind: document.kind,
+            message: document.message,
+            hints: document.hints,
+            causes: document.causes,
+        }
+    }
 }
 
 /// Formats an age in seconds as `3 days ago`, in its largest unit; a negative age as `in 2
@@ -66,6 +131,33 @@ pub(crate) fn ago(seconds: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn commands_in_hints_are_argument_lists() {
+        let hints = [
+            "run `fractary-codex sync -p web --max-delete 8`, or change `sync.delete_guard`",
+            "save a plan with `fractary-codex sync --plan-out FILE`",
+            "use `fractary codex doctor` or `git fetch`",
+            "`fractary-codex sync --message 'a b'`",
+            "an odd `",
+        ];
+        let report = ErrorReport {
+            kind: "usage".into(),
+            message: String::new(),
+            hints: hints.map(str::to_owned).into(),
+            causes: Vec::new(),
+        };
+        let document = serde_json::to_value(&report).unwrap();
+        let expected = serde_json::json!([
+            ["fractary-codex", "sync", "-p", "web", "--max-delete", "8"],
+            ["fractary", "codex", "doctor"]
+        ]);
+        assert_eq!(document["commands"], expected);
+        assert_eq!(
+            serde_json::from_value::<ErrorReport>(document).unwrap(),
+            report
+        );
+    }
 
     #[test]
     fn age_is_shown_in_its_largest_unit() {
