@@ -536,6 +536,12 @@ pub(crate) enum SchemaOf {
     Validate,
     /// The document of `config path --json`.
     Path,
+    /// The document of `cache list --json`.
+    CacheList,
+    /// The document of `cache status --json`.
+    CacheStatus,
+    /// The document of `cache clear --json`.
+    CacheClear,
 }
 
 /// `doctor`.

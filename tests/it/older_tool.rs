@@ -456,6 +456,22 @@ fn command_lines_are_accepted() {
         let words: Vec<_> = line.split(' ').collect();
         sandbox.run(&words).code(code);
     }
+    for (of, line) in [
+        ("cache-list", "cache-list --json"),
+        ("cache-status", "cache-health --json"),
+        ("cache-clear", "cache-clear --all --dry-run --json"),
+    ] {
+        let schema = sandbox.run(&["config", "schema", of]).code(0).json();
+        let words: Vec<_> = line.split(' ').collect();
+        let document = sandbox.run(&words).code(0).json();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        assert!(validator.is_valid(&document), "{line}: {document}");
+        assert!(
+            document["caches"][0]["path"].is_string(),
+            "{line}: {document}"
+        );
+        assert!(!validator.is_valid(&serde_json::json!({ "caches": [{ "path": 1 }] })));
+    }
     assert_eq!(codex.paths(), ["projects/web/docs/a.md"]);
     assert_eq!(std::fs::read(sandbox.path("a.md")).unwrap(), b"docs/a.md");
     let cached = sandbox.path("ws/.fractary/codex/cache/projects/web/docs/a.md");

@@ -13,6 +13,7 @@ use crate::cli::exit;
 use crate::config::{self, Configuration, Explanation};
 use crate::event::Event;
 use crate::paths::{escaped, shown};
+use crate::report::cache::{CacheDocument, CacheState, ClearedCache, ListedCache};
 use crate::report::configuration::{
     ConfigurationFile, InitReport, Issue, IssueSeverity, PathReport, REPORT_VERSION, UpdateReport,
     ValidateReport,
@@ -98,6 +99,9 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
             SchemaOf::Update => schemars::schema_for!(UpdateReport).to_value(),
             SchemaOf::Validate => schemars::schema_for!(ValidateReport).to_value(),
             SchemaOf::Path => schemars::schema_for!(PathReport).to_value(),
+            SchemaOf::CacheList => schemars::schema_for!(CacheDocument<ListedCache>).to_value(),
+            SchemaOf::CacheStatus => schemars::schema_for!(CacheDocument<CacheState>).to_value(),
+            SchemaOf::CacheClear => schemars::schema_for!(CacheDocument<ClearedCache>).to_value(),
         })),
         ConfigCommand::Path(_) => {
             let files = context.load_layers()?.files().into_iter();

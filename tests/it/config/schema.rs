@@ -57,7 +57,19 @@ fn configurations(directory: &Path) -> Vec<PathBuf> {
 #[test]
 fn schemas_in_the_repository_are_up_to_date() {
     for of in [
-        "config", "sync", "events", "matrix", "plan", "fetch", "init", "update", "validate", "path",
+        "config",
+        "sync",
+        "events",
+        "matrix",
+        "plan",
+        "fetch",
+        "init",
+        "update",
+        "validate",
+        "path",
+        "cache-list",
+        "cache-status",
+        "cache-clear",
     ] {
         let path = repository(&format!("schemas/{of}.schema.json"));
         if std::env::var_os("UPDATE_SCHEMAS").is_some() {

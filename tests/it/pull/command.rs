@@ -27,7 +27,7 @@ fn cache_is_listed_described_and_cleared() {
     );
     assert_eq!(
         (&one["projects"][0]["reason"], &one["projects"][0]["files"]),
-        (&"brought".into(), &3.into())
+        (&"pulled".into(), &3.into())
     );
     let human = sandbox.run(&["cache", "status"]).code(0).stdout;
     assert!(

@@ -10,6 +10,7 @@ use super::selected_cache::SelectedCache;
 use crate::cache::{Cache, CacheError, Cached, Condition};
 use crate::cli::args::{CacheListArgs, CacheSort, CachedStatus};
 use crate::paths::{escaped, shown};
+use crate::report::cache::{ListedCache, ListedFileDocument, ListedFileStatus};
 
 /// The files to list.
 #[derive(Default)]
@@ -79,23 +80,22 @@ impl FileList {
     /// The files of one cache as a part of the JSON document.
     pub(super) fn document(&self, cache: &SelectedCache) -> Value {
         let files = self.files.iter().filter(|file| file.cache == cache.path);
-        let files: Vec<_> = files
-            .map(|file| {
-                json!({
-                    "path": escaped(&file.path).to_string(),
-                    "id": file.id,
-                    "projects": file.projects,
-                    "size": file.size,
-                    "time": file.time,
-                    "status": match file.condition {
-                        None => "fresh",
-                        Some(Condition::Changed) => "modified",
-                        Some(Condition::Missing) => "missing",
-                    },
-                })
-            })
-            .collect();
-        json!({ "path": shown(&cache.path).to_string(), "files": files })
+        let files = files.map(|file| ListedFileDocument {
+            path: escaped(&file.path).to_string(),
+            id: file.id.clone(),
+            projects: file.projects.clone(),
+            size: file.size,
+            time: file.time,
+            status: match file.condition {
+                None => ListedFileStatus::Fresh,
+                Some(Condition::Changed) => ListedFileStatus::Modified,
+                Some(Condition::Missing) => ListedFileStatus::Missing,
+            },
+        });
+        json!(ListedCache {
+            path: shown(&cache.path).to_string(),
+            files: files.collect(),
+        })
     }
 }
 

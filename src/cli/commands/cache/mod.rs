@@ -20,6 +20,10 @@ use crate::cli::context::Context;
 use crate::cli::exit;
 use crate::paths::{escaped, shown};
 use crate::report::ago;
+use crate::report::cache::{
+    CacheDocument, CacheHealth, CachePart, CacheState, CachedSync, CachedSyncReason, ClearedCache,
+    FailedCache, UnremovedFile,
+};
 use crate::text::pluralize;
 #[cfg(feature = "mcp")]
 use crate::workspace::Workspace;
@@ -127,12 +131,12 @@ fn finish_each(
     for (report, cache) in reports.zip(caches) {
         match report {
             Ok(CacheReport::Text(part)) => text.push_str(&part),
-            Ok(CacheReport::Json(document)) => documents.push(document),
+            Ok(CacheReport::Json(document)) => documents.push(CachePart::Done(document)),
             Err(error) => {
                 let error = CommandError::from(&error);
-                documents.push(json!({
-                    "path": shown(&cache.path).to_string(),
-                    "error": error.report,
+                documents.push(CachePart::Failed(FailedCache {
+                    path: shown(&cache.path).to_string(),
+                    error: error.report.clone(),
                 }));
                 errors.push(error);
             }
@@ -144,7 +148,10 @@ fn finish_each(
         return finish(Err(errors.remove(0)), json, context);
     }
     if json {
-        text = to_json(&json!({ "schema_version": 1, "caches": documents }));
+        text = to_json(&CacheDocument {
+            schema_version: 1,
+            caches: documents,
+        });
     }
     if !text.is_empty() {
         context.terminal.result(&text);
@@ -255,29 +262,31 @@ impl<'c> CacheStatus<'c> {
 
     /// The state as a part of the JSON document.
     fn json(&self) -> Value {
-        let owner = |(owner, record): &(&CacheOwner, &RequestRecord)| {
-            json!({
-                "project": owner.project.as_str(),
-                "reason": match owner.reason {
-                    Reason::Published => "published",
-                    Reason::Pulled => "brought",
-                },
-                "files": self.file_count(owner),
-                "remote": record.remote,
-                "branch": record.branch,
-                "tip": record.tip,
-                "time": record.time,
-                "complete": record.complete,
-            })
+        let owner = |(owner, record): &(&CacheOwner, &RequestRecord)| CachedSync {
+            project: owner.project.to_string(),
+            reason: match owner.reason {
+                Reason::Published => CachedSyncReason::Published,
+                Reason::Pulled => CachedSyncReason::Pulled,
+            },
+            files: self.file_count(owner),
+            remote: record.remote.clone(),
+            branch: record.branch.clone(),
+            tip: record.tip.map(|tip| tip.to_string()),
+            time: record.time,
+            complete: record.complete,
         };
-        json!({
-            "path": shown(self.path).to_string(),
-            "status": if self.is_healthy() { "healthy" } else { "degraded" },
-            "files": self.files,
-            "bytes": self.bytes,
-            "projects": self.owners.iter().map(owner).collect::<Vec<_>>(),
-            "changed": self.paths(Condition::Changed),
-            "missing": self.paths(Condition::Missing),
+        let paths = |condition| self.paths(condition).into_iter().cloned().collect();
+        json!(CacheState {
+            path: shown(self.path).to_string(),
+            status: match self.is_healthy() {
+                true => CacheHealth::Healthy,
+                false => CacheHealth::Degraded,
+            },
+            files: self.files,
+            bytes: self.bytes,
+            projects: self.owners.iter().map(owner).collect(),
+            changed: paths(Condition::Changed),
+            missing: paths(Condition::Missing),
         })
     }
 
@@ -367,16 +376,17 @@ fn clear_report(
     let directory = shown(path).to_string();
 
     if as_json {
-        let failed: Vec<_> = failed
-            .map(|(path, reason)| json!({ "path": path, "error": reason }))
-            .collect();
-        return CacheReport::Json(json!({
-            "path": directory,
-            "dry_run": dry_run,
-            "removed": removed.len(),
-            "removed_files": removed,
-            "kept": kept,
-            "failed": failed,
+        let failed = failed.map(|(path, reason)| UnremovedFile {
+            path: path.to_string(),
+            error: reason.clone(),
+        });
+        return CacheReport::Json(json!(ClearedCache {
+            path: directory,
+            dry_run,
+            removed: removed.len(),
+            removed_files: removed,
+            kept,
+            failed: failed.collect(),
         }));
     }
 
