@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 mod document_target;
 pub(crate) mod fetch;
 pub(crate) mod init;
+#[cfg(feature = "mcp")]
 pub(crate) mod mcp;
 pub(crate) mod plan;
 mod project_selection;
@@ -19,6 +20,11 @@ mod run_output;
 pub(crate) mod status;
 pub(crate) mod sync;
 mod sync_plan;
+#[cfg(not(feature = "mcp"))]
+pub(crate) mod without_mcp;
+
+#[cfg(not(feature = "mcp"))]
+pub(crate) use without_mcp as mcp;
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -5,62 +5,38 @@
 //! configuration again, so that it is current, and runs on a thread of its own, so that the server
 //! keeps answering.
 
-#[cfg(feature = "mcp")]
 mod cache_tool;
-#[cfg(feature = "mcp")]
 mod call;
-#[cfg(feature = "mcp")]
 mod documents;
-#[cfg(feature = "mcp")]
 mod fetch_tool;
-#[cfg(feature = "mcp")]
 mod list_tool;
-#[cfg(feature = "mcp")]
 mod mcp_tool;
-#[cfg(feature = "mcp")]
 mod resources;
-#[cfg(feature = "mcp")]
 mod schema;
-#[cfg(feature = "mcp")]
 mod search_tool;
-#[cfg(feature = "mcp")]
 mod server;
-#[cfg(feature = "mcp")]
 mod single_document;
-#[cfg(feature = "mcp")]
 mod source_tool;
-#[cfg(feature = "mcp")]
 mod status_tool;
-#[cfg(feature = "mcp")]
 mod tools;
 
-#[cfg(feature = "mcp")]
 use std::io::{IsTerminal, stdin};
-#[cfg(feature = "mcp")]
 use std::time::Duration;
 
-#[cfg(feature = "mcp")]
 use rmcp::RoleServer;
-#[cfg(feature = "mcp")]
 use rmcp::service::serve_directly;
-#[cfg(feature = "mcp")]
 use rmcp::transport::stdio_pipes;
 
 use crate::cli::args::McpArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
-use crate::cli::exit;
-#[cfg(feature = "mcp")]
-use crate::cli::signals;
-#[cfg(feature = "mcp")]
+use crate::cli::{exit, signals};
 use server::Server;
 
 /// The time that running calls have to clean up after the end of the input or a signal.
-#[cfg(feature = "mcp")]
 const CLEANUP: Duration = Duration::from_secs(10);
 
 /// Serves until the input ends or a signal arrives, and returns the exit status.
-#[cfg(feature = "mcp")]
 pub(crate) fn run(arguments: &McpArgs, context: &Context) -> u8 {
     let runtime = match context.directory().and_then(|_| runtime()) {
         Ok(runtime) => runtime,
@@ -80,7 +56,6 @@ pub(crate) fn run(arguments: &McpArgs, context: &Context) -> u8 {
     }
 }
 
-#[cfg(feature = "mcp")]
 fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().map_err(|error| {
@@ -91,7 +66,6 @@ fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
 
 /// Answers requests in any order: a client need not send `initialize` first, which the newest
 /// revision of the protocol does not have.
-#[cfg(feature = "mcp")]
 async fn serve(server: Server, context: &Context) {
     let calls = server.calls();
     let running = serve_directly::<RoleServer, _, _, _, _>(server, stdio_pipes(), None);
@@ -108,16 +82,4 @@ async fn serve(server: Server, context: &Context) {
     if tokio::time::timeout(CLEANUP, calls.ended()).await.is_err() {
         tracing::warn!("calls are still running");
     }
-}
-
-/// Reports that the program was built without the server.
-#[cfg(not(feature = "mcp"))]
-pub(crate) fn run(_: &McpArgs, context: &Context) -> u8 {
-    let error = CommandError::new(
-        exit::USAGE,
-        "usage",
-        "this program was built without the command `mcp`",
-        vec!["build it with the default features of cargo, or with `--features mcp`".to_owned()],
-    );
-    super::finish(Err(error), false, context)
 }
