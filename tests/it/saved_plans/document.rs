@@ -1,5 +1,6 @@
 //! The file of a plan: its contents, its schema, and what it does not contain.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -149,7 +150,8 @@ fn file_has_no_token_of_any_kind() {
     assert!(!saved(&world.sandbox).to_string().contains(TOKEN));
 }
 
-/// Changes every value of a document, one at a time.
+/// Changes the values of a document, one at a time: all at the top, and the first one of each kind of
+/// object below.
 fn edits(plan: &Value) -> Vec<(String, Value)> {
     fn paths(value: &Value, path: &str, found: &mut Vec<String>) {
         match value {
@@ -165,7 +167,11 @@ fn edits(plan: &Value) -> Vec<(String, Value)> {
     }
     let mut found = Vec::new();
     paths(plan, "", &mut found);
-    found.retain(|path| path.replace(char::is_numeric, "").len() > 1);
+    let mut seen = BTreeSet::new();
+    found.retain(|path| match path[1..].rsplit_once('/') {
+        Some((above, _)) => seen.insert(above.replace(char::is_numeric, "")),
+        None => path.len() > 1,
+    });
     let edit = |path: String| {
         let mut edited = plan.clone();
         let value = edited.pointer_mut(&path).unwrap();
@@ -185,7 +191,7 @@ fn edited_plan_is_refused_whatever_was_edited() {
     let world = World::new();
     let plan = save(&world, &["--message", "Publish {project}"]);
     let edits = edits(&plan);
-    assert!(edits.len() > 40);
+    assert!(edits.len() > 20);
     for (path, edited) in edits {
         world.sandbox.write("plan.json", edited.to_string());
         let output = world.run(&["plan", "show", "../plan.json"]).code(2);
