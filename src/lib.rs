@@ -63,7 +63,10 @@
 //! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |
 //! | author and committer of a commit | `codex::identity`; `sync::authorship` holds them for a run |
 //! | a commit is signed | `codex::signing` has the key and makes the signature; `with_signature` in `codex::objects::commit_builder` puts it into the commit |
-//! | the commit and the author of a file's version | `codex::objects::path_history` |
+//! | the commit and the author of a file's version, also through renames of its project | `codex::objects::path_history` |
+//! | commits are read newest first, and fetched only as deep as needed | `codex::objects::commit_walk`; `sync::commit_search`, with the depths of `sync::search_depths` |
+//! | the syncs that `log` lists | `sync::sync_log`; the trailers are those of `codex::objects::commit_message` |
+//! | the origin of a file (`trace`) | `sync::trace`; what a path on the command line means is in its `trace_target`, the source file in its `source_file` |
 //! | **pushes** | |
 //! | whether a push was verified, was rejected, or met a moved branch | `judge` in `sync::publish::push`, after the tip was queried again; the kinds of rejections are in `codex::remote::rejection` |
 //! | when a push is tried again, and after which delay | the loop `land` in `sync::publish` lists the cases; the delay is in `sync::publish::retry` |
@@ -78,6 +81,7 @@
 //! | the texts of a pull request | `sync::publish::proposal_text`; foreign text loses its meaning in `forge::pull_request_text` |
 //! | projects are withheld because a person closed the pull request; a branch that was merged by a squash is deleted | `read_pull_requests` in `sync::publish::propose`, before the push |
 //! | a new forge | the steps are in `forge`; the trait, with what each method must guarantee, is in `forge::pull_request` |
+//! | the address of the page of a commit or a file | `forge::web_page` |
 //! | a request to the API of a forge, and its errors | `forge::api`; `forge::detection` finds the forge and its API |
 //! | **projects that leave the codex** | |
 //! | a project is removed or renamed in the codex (`retire`, `rename`) | `sync::retire`; the plans are in `sync::publish::task_planner`, the former directory in `sync::former_directory` |
@@ -111,7 +115,7 @@
 //! | a new output format | `cli::args::output`: `Format`, for commands that report events while they run, and `DocumentFormat`, for all others; the compiler then names the functions that distinguish formats; check the users of `DocumentArgs::is_json` and `Format::is_for_people` by hand; its text is a file in `report` |
 //! | the message, hints and exit status of an error | the message is in the error type of the module, hints in `cli::error_report`, exit statuses in `cli::exit` |
 //! | the page of `status --html` | `templates/`, `report::page` |
-//! | a name, a path or a message of others is printed safely | `escaped` and `shown` in `paths` |
+//! | a name, a path or a message of others is printed safely | `escaped` and `shown` in `paths`; `report::harmless` in JSON documents |
 //!
 //! Programs can use the modules that are documented here; `examples/publish.rs` is one with its own
 //! reporter. The rest is private to the crate, except `cli::run` for the program and `internals`

@@ -130,6 +130,10 @@ pub(crate) enum Command {
     /// Print or save documents of the codex by their URIs, without a clone
     #[command(visible_alias = "document-fetch")]
     Fetch(FetchArgs),
+    /// List the syncs in the history of the codex, newest first
+    Log(LogArgs),
+    /// Show where files of the codex come from: project, source revision, commit and author
+    Trace(TraceArgs),
     /// List the projects: root, path in the codex, number of matching files
     Projects(ProjectsArgs),
     /// Inspect or clear the local cache
@@ -261,6 +265,55 @@ pub(crate) struct FetchArgs {
     /// Output options.
     #[command(flatten)]
     pub(crate) format: DocumentArgs,
+}
+
+/// `log`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  fractary-codex log                       the last 20 syncs
+  fractary-codex log -p 'billing-*' -n 100 those of some projects
+  fractary-codex log --json | jq -r '.syncs[] | [.project, .commit.id, .source.commit] | @tsv'")]
+pub(crate) struct LogArgs {
+    /// Only these projects (name or glob, repeatable), which need not be configured any more
+    #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) project: Vec<String>,
+    /// List at most N syncs
+    #[arg(short = 'n', long, value_name = "N", default_value = "20", value_parser = parse_limit)]
+    pub(crate) limit: usize,
+    /// Use the branch configured for this environment in `sync.environments` [env:
+    /// FRACTARY_CODEX_ENV]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Output options.
+    #[command(flatten)]
+    pub(crate) output: DocumentArgs,
+}
+
+/// `trace`.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  fractary-codex trace projects/billing/docs/ledger.md   a path of the codex
+  fractary-codex trace billing/docs/ledger.md            the file that a project publishes it from
+  fractary-codex trace --json 'codex://acme/billing/**'  all files of a project")]
+pub(crate) struct TraceArgs {
+    /// A path of the codex, a `codex://` URI (project and path can be globs), a source file, or a file
+    /// of a local cache
+    ///
+    /// An existing file of this machine comes before a file of the codex with the same path.
+    #[arg(value_name = "PATH", required = true, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) paths: Vec<String>,
+    /// Use the branch configured for this environment in `sync.environments` [env:
+    /// FRACTARY_CODEX_ENV]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) env: Option<String>,
+    /// Output options.
+    #[command(flatten)]
+    pub(crate) output: DocumentArgs,
+}
+
+fn parse_limit(text: &str) -> Result<usize, &'static str> {
+    let limit = text.parse().ok().filter(|limit| *limit > 0);
+    limit.ok_or("expected a number of at least 1")
 }
 
 /// Parses a duration, or a number of seconds.
@@ -542,6 +595,10 @@ pub(crate) enum SchemaOf {
     CacheStatus,
     /// The document of `cache clear --json`.
     CacheClear,
+    /// The document of `log --json`.
+    Log,
+    /// The document of `trace --json`.
+    Trace,
 }
 
 /// `doctor`.

@@ -8,6 +8,7 @@ use crate::report::ErrorReport;
 use crate::sync::FormerDirectoryError;
 use crate::sync::changed_since::ChangedSinceError;
 use crate::sync::fetch::FetchError;
+use crate::sync::trace::TraceError;
 use crate::workspace::SelectError;
 use crate::workspace::document_uri::InvalidUri;
 
@@ -110,6 +111,18 @@ impl From<&FetchError> for CommandError {
         Self {
             report: error_report::of_fetch(error),
             exit: exit::of_fetch(error),
+        }
+    }
+}
+
+impl From<&TraceError> for CommandError {
+    fn from(error: &TraceError) -> Self {
+        Self {
+            report: error_report::of_trace(error),
+            exit: match error {
+                TraceError::Missing(error) => exit::of_fetch(error),
+                _ => exit::SOME_FAILED,
+            },
         }
     }
 }

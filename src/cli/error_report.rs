@@ -28,6 +28,7 @@ use crate::scan::{ScanError, UnreadableObject, UnusableRepository};
 use crate::sync::FormerDirectoryError;
 use crate::sync::changed_since::ChangedSinceError;
 use crate::sync::fetch::FetchError;
+use crate::sync::trace::TraceError;
 use crate::text::pluralize;
 use crate::workspace::SelectError;
 use crate::workspace::document_uri::InvalidUri;
@@ -164,6 +165,41 @@ pub(super) fn of_fetch(error: &FetchError) -> ErrorReport {
         kind: kind.into(),
         message: error.to_string(),
         hints,
+        causes: Vec::new(),
+    }
+}
+
+/// Reports why a path cannot be traced.
+pub(super) fn of_trace(error: &TraceError) -> ErrorReport {
+    let (kind, hint) = match error {
+        TraceError::Missing(missing) => return of_fetch(missing),
+        TraceError::Directory { .. } => (
+            "is-directory",
+            "name files, or a glob such as `codex://ORG/PROJECT/docs/**`".to_owned(),
+        ),
+        TraceError::Outside { .. } => (
+            "not-in-a-project",
+            "name a file of a project, or a path of the codex such as `projects/NAME/README.md`"
+                .to_owned(),
+        ),
+        TraceError::NotClaimed { .. } => (
+            "not-published",
+            "`fractary-codex config explain sync.to_codex.include` shows where the patterns come from"
+                .to_owned(),
+        ),
+        TraceError::NotPublished { project, .. } => (
+            "not-published",
+            format!("publish it with `fractary-codex sync -p {project}`"),
+        ),
+        TraceError::Cut { .. } => (
+            "unknown-origin",
+            "the repository of the codex is shallow; fetch its whole history there".to_owned(),
+        ),
+    };
+    ErrorReport {
+        kind: kind.into(),
+        message: error.to_string(),
+        hints: vec![hint],
         causes: Vec::new(),
     }
 }

@@ -79,6 +79,8 @@ fn dispatch(command: Command, context: &Context) -> u8 {
         Command::Rename(arguments) => commands::retire::rename(&arguments, context),
         Command::Fetch(arguments) => commands::fetch::run(&arguments, context),
         Command::Mcp(arguments) => commands::mcp::run(&arguments, context),
+        Command::Log(arguments) => commands::log::run(&arguments, context),
+        Command::Trace(arguments) => commands::trace::run(&arguments, context),
         Command::Completions { shell } => {
             commands::completions_and_man::completions(shell, context)
         }

@@ -41,18 +41,13 @@ pub(super) fn find(
             .map_or_else(|| url.host_or_path(), RemoteUrl::host_or_path),
     };
 
-    let chosen = ForgeKind::all().find(|kind| kind.choice() == settings.kind);
-    if let (None, Some(forge)) = (chosen, host.as_deref().and_then(unsupported)) {
+    if let (None, Some(forge)) = (chosen(workspace), host.as_deref().and_then(unsupported)) {
         return Err(ForgeError::Unsupported {
             forge,
             place: url.host_or_path(),
         });
     }
-    let kind = chosen
-        .or_else(|| of_service(host.as_deref()?))
-        .or_else(|| of_variables(host.as_deref()?, environment))
-        .or_else(|| of_api(settings.api.as_ref()?));
-    let kind = match kind {
+    let kind = match known_kind(workspace, environment) {
         Some(kind) => kind,
         None => probe(url, &connect)?.ok_or_else(unknown)?,
     };
@@ -71,8 +66,22 @@ pub(super) fn find(
     })
 }
 
+/// The kind of the forge of the codex, if it is known without a request.
+pub(super) fn known_kind(workspace: &Workspace, environment: &Environment) -> Option<ForgeKind> {
+    let host = workspace.remote.url.forge_host();
+    chosen(workspace)
+        .or_else(|| of_service(host.as_deref()?))
+        .or_else(|| of_variables(host.as_deref()?, environment))
+        .or_else(|| of_api(workspace.forge.api.as_ref()?))
+}
+
+/// The kind that `forge.kind` selects.
+fn chosen(workspace: &Workspace) -> Option<ForgeKind> {
+    ForgeKind::all().find(|kind| kind.choice() == workspace.forge.kind)
+}
+
 /// The kind of the well-known service at `host`.
-fn of_service(host: &str) -> Option<ForgeKind> {
+pub(super) fn of_service(host: &str) -> Option<ForgeKind> {
     ForgeKind::all().find(|kind| {
         let mut services = kind.services().iter();
         services.any(|name| is_at_or_below(host, name))
@@ -132,17 +141,7 @@ fn probe(
 
 /// The default URL of the API of the host of `url`.
 pub(crate) fn api_url(kind: ForgeKind, url: &RemoteUrl) -> Option<RemoteUrl> {
-    let host = url.forge_host()?;
-    let host = match host.contains(':') && !host.starts_with('[') {
-        true => format!("[{host}]"),
-        false => host,
-    };
-    let server = if url.is_http() {
-        let port = url.port().map(|port| format!(":{port}"));
-        format!("{}://{host}{}", url.protocol(), port.unwrap_or_default())
-    } else {
-        format!("https://{host}")
-    };
+    let server = server_url(url)?;
     let service = match kind {
         ForgeKind::GitHub => url.github_api_host(),
         ForgeKind::GitLab | ForgeKind::Gitea => None,
@@ -152,6 +151,22 @@ pub(crate) fn api_url(kind: ForgeKind, url: &RemoteUrl) -> Option<RemoteUrl> {
         None => format!("{server}{}", kind.api_path()),
     };
     RemoteUrl::parse(&text, Path::new("/")).ok()
+}
+
+/// The URL of the web server on the host of `url`, without a slash at the end. For ssh, it is the
+/// default port of https.
+pub(super) fn server_url(url: &RemoteUrl) -> Option<String> {
+    let host = url.forge_host()?;
+    let host = match host.contains(':') && !host.starts_with('[') {
+        true => format!("[{host}]"),
+        false => host,
+    };
+    Some(if url.is_http() {
+        let port = url.port().map(|port| format!(":{port}"));
+        format!("{}://{host}{}", url.protocol(), port.unwrap_or_default())
+    } else {
+        format!("https://{host}")
+    })
 }
 
 /// The name of the repository on the forge: `forge.repository`, else the path of the remote's URL,

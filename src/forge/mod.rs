@@ -36,6 +36,7 @@ mod place;
 pub(crate) mod pull_request;
 pub(crate) mod pull_request_text;
 mod reviewers;
+pub(crate) mod web_page;
 
 use std::sync::Arc;
 

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ErrorReport;
+use super::harmless::harmless_json;
 use super::json::WarningDocument;
-use crate::paths::escaped;
 
 /// The result of `fetch`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -121,30 +121,9 @@ impl FetchReport {
         }
     }
 
-    /// The document as text. JSON does not require that all characters with an effect on a terminal
-    /// are escaped, so those that [`escaped`] would change are written as escapes, which have the
-    /// same value.
+    /// The document as text.
     pub(crate) fn text(&self) -> String {
-        let is_harmless = |c: char| {
-            let mut bytes = [0; 4];
-            let text = c.encode_utf8(&mut bytes);
-            matches!(c, '\n' | ' '..='~') || escaped(text.as_bytes()).to_string() == *text
-        };
-        let mut text = String::new();
-        for c in serde_json::to_string_pretty(self)
-            .unwrap_or_default()
-            .chars()
-        {
-            if is_harmless(c) {
-                text.push(c);
-            } else {
-                for unit in c.encode_utf16(&mut [0; 2]) {
-                    text.push_str(&format!("\\u{unit:04x}"));
-                }
-            }
-        }
-        text.push('\n');
-        text
+        harmless_json(self)
     }
 }
 

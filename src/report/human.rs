@@ -8,6 +8,7 @@ use bstr::ByteSlice;
 use super::style::Style;
 use super::sync_branches;
 use super::table::table;
+use super::width;
 use crate::config::Direction;
 use crate::object::ObjectId;
 use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, Status, SyncOutcome};
@@ -147,12 +148,8 @@ fn project_table(outcome: &SyncOutcome, view: View) -> String {
     ];
     let short = ["project", "+", "~", "-", "=", "result"];
     let wide = table(long, rows(), &numbers);
-    let fits = |width| {
-        wide.lines()
-            .all(|line| anstream::adapter::strip_str(line).to_string().len() <= width)
-    };
     let mut text = match view.width {
-        Some(width) if !fits(width) => table(short, rows(), &numbers),
+        Some(terminal) if width(&wide) > terminal => table(short, rows(), &numbers),
         _ => wide,
     };
 

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::ErrorReport;
+use super::rfc3339;
 use crate::checks::{ContentCheck, Finding, Severity};
 use crate::config::Direction;
 use crate::outcome::{
@@ -207,18 +208,12 @@ pub(crate) struct LastSyncDocument {
 
 impl LastSyncDocument {
     fn new(last_sync: &outcome::LastSync) -> Option<Self> {
-        let time = |seconds| {
-            jiff::Timestamp::from_second(seconds)
-                .ok()
-                .map(|time| time.to_string())
-        };
-
         match last_sync {
             outcome::LastSync::NotRequested => None,
             outcome::LastSync::Published(commit) => {
                 let source = commit.source.as_ref();
                 Some(Self {
-                    time: time(commit.time),
+                    time: rfc3339(commit.time),
                     commit: Some(commit.id.to_string()),
                     source: source.and_then(|source| source.url.clone()),
                     revision: source.map(|source| source.commit.to_string()),
@@ -227,7 +222,7 @@ impl LastSyncDocument {
                 })
             }
             outcome::LastSync::Pulled { time: seconds, tip } => Some(Self {
-                time: time(*seconds),
+                time: rfc3339(*seconds),
                 commit: tip.map(|tip| tip.to_string()),
                 ..Self::default()
             }),

@@ -2,11 +2,14 @@
 //! than `sync` and `status` format their own results.
 
 pub(crate) mod cache;
+pub(crate) mod commit;
 pub(crate) mod configuration;
 pub(crate) mod fetch;
 pub(crate) mod github;
+pub(crate) mod harmless;
 pub(crate) mod human;
 pub(crate) mod json;
+pub(crate) mod log;
 mod markdown;
 pub(crate) mod matrix;
 pub(crate) mod ndjson;
@@ -16,6 +19,7 @@ pub(crate) mod progress;
 pub(crate) mod style;
 mod sync_branches;
 pub(crate) mod table;
+pub(crate) mod trace;
 
 use std::borrow::Cow;
 
@@ -98,6 +102,24 @@ impl From<ErrorDocument> for ErrorReport {
             causes: document.causes,
         }
     }
+}
+
+/// Formats a time in seconds since the epoch in RFC 3339 format and UTC; `None` if it is out of
+/// range.
+pub(crate) fn rfc3339(seconds: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_second(seconds).ok()?;
+    Some(time.to_string())
+}
+
+/// The number of columns of the widest line of a text, without escape codes.
+fn width(text: &str) -> usize {
+    let columns = |line: &str| {
+        anstream::adapter::strip_str(line)
+            .to_string()
+            .chars()
+            .count()
+    };
+    text.lines().map(columns).max().unwrap_or_default()
 }
 
 /// Formats an age in seconds as `3 days ago`, in its largest unit; a negative age as `in 2

@@ -6,19 +6,18 @@
 //! people and machines. For pulled projects it is the manifest of the local cache.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
+use super::commit_search::search_commits;
 use super::orphans::{FormerProjects, former_projects};
-use super::repeater::Repeater;
 use super::request::SyncRequest;
 use crate::cache::{Cache, CacheOwner, Reason};
 #[cfg(feature = "mcp")]
 use crate::codex::objects::sync_history::SyncCommit;
 use crate::codex::objects::sync_history::{SyncHistory, other_projects, search};
-use crate::codex::remote::Depth;
 use crate::codex::store::Store;
 use crate::config::Direction;
 use crate::event::{Event, Stage};
-use crate::interrupt::OnSignal;
 use crate::object::ObjectId;
 use crate::outcome::{LastSync, ProjectReport, SyncError, SyncOutcome};
 use crate::workspace::Project;
@@ -127,15 +126,7 @@ fn fetch(
     names: &BTreeSet<&str>,
 ) -> Result<SyncHistory, SyncError> {
     let transport = request.connection()?;
-    let store = Store::create(&request.temporary)?.of_commits_alone();
-    let repeater = Repeater::new(&request.workspace.remote.timeout);
-
-    let mut history = SyncHistory::default();
-    for depth in DEPTHS {
-        let tips = repeater.run(Some(&request.interrupt), || {
-            transport.fetch(&store, &[branch], Depth(depth), OnSignal::Stop)
-        })?;
-        let fetched = tips[0];
+    let search = |store: &Store, fetched, depth| {
         // `tip` can be missing if so many commits were pushed since that it is below the depth, or
         // after a force push.
         let start = if store.read_commit(tip).is_some() {
@@ -143,7 +134,7 @@ fn fetch(
         } else {
             fetched
         };
-        history = search(start, names, |id| store.read_commit(id));
+        let mut history = search(start, names, |id| store.read_commit(id));
 
         let is_filtered = store
             .root_tree(fetched)
@@ -155,9 +146,11 @@ fn fetch(
             let projects = request.workspace.projects.iter();
             let known = projects.map(|project| project.name.as_str()).collect();
             history.others = other_projects(start, &known, |id| store.read_commit(id));
-            break;
+            return ControlFlow::Break(history);
         }
-    }
+        ControlFlow::Continue(history)
+    };
+    let (_, history) = search_commits(request, &*transport, branch, DEPTHS, search)?;
     Ok(history)
 }
 

@@ -8,6 +8,7 @@ mod cache_update;
 mod caches;
 pub(crate) mod changed_since;
 mod ci_system;
+mod commit_search;
 mod committed_cache;
 mod connection;
 pub mod doctor;
@@ -27,6 +28,8 @@ mod search_depths;
 pub(crate) mod shard_weights;
 mod source_branch;
 pub(crate) mod sources;
+pub(crate) mod sync_log;
+pub(crate) mod trace;
 
 use std::collections::BTreeMap;
 use std::time::Instant;

@@ -30,7 +30,7 @@ use crate::interrupt::OnSignal;
 use crate::lock::lock;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::SyncError;
-use crate::paths::{CodexPath, shown};
+use crate::paths::shown;
 use crate::plan::{Entry, Listing};
 use crate::platform;
 use crate::state::{Recorded, State};
@@ -565,13 +565,13 @@ impl RemoteSession {
         Ok(read().map_err(StoreError::from)?)
     }
 
-    /// Finds the commits that gave files in a directory their present versions at `tips`. The
-    /// history is only fetched if the clone lacks a part of it that is needed, in steps of `depths`.
+    /// Finds the commits that gave files, by their paths in the codex, their present versions at
+    /// `tips`. The history is only fetched if the clone lacks a part of it that is needed, in steps of `depths`.
     pub(super) fn origins(
         &self,
         request: &SyncRequest<'_>,
         target: usize,
-        (tips, directory, files): (&[ObjectId], &CodexPath, &BTreeMap<BString, Entry>),
+        (tips, files): (&[ObjectId], &BTreeMap<BString, Entry>),
         mut depths: impl Iterator<Item = u32>,
     ) -> Result<Origins, SyncError> {
         let store = self.store();
@@ -580,7 +580,7 @@ impl RemoteSession {
             read_tree: &|id| store.read_tree(id),
         };
         loop {
-            let origins = history.origins(tips, directory, files);
+            let origins = history.origins(tips, files);
             let origins = origins.map_err(StoreError::from)?;
             let depth = depths.next().filter(|_| origins.is_cut);
             let Some(depth) = depth else {

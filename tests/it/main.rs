@@ -58,6 +58,7 @@ mod signing;
 mod source_races;
 mod source_state;
 mod support;
+mod trace;
 mod transfers;
 mod transport;
 mod trust;

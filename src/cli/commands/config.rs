@@ -20,9 +20,11 @@ use crate::report::configuration::{
 };
 use crate::report::fetch::FetchReport;
 use crate::report::json::SyncDocument;
+use crate::report::log::LogReport;
 use crate::report::matrix::MatrixDocument;
 use crate::report::ndjson::Line;
 use crate::report::style::Style;
+use crate::report::trace::TraceReport;
 use crate::saved_plan::document::SavedPlan;
 use crate::text::pluralize;
 
@@ -92,8 +94,10 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
             SchemaOf::Config => config::schema(),
             SchemaOf::Events => schemars::schema_for!(Line).to_value(),
             SchemaOf::Fetch => schemars::schema_for!(FetchReport).to_value(),
+            SchemaOf::Log => schemars::schema_for!(LogReport).to_value(),
             SchemaOf::Matrix => schemars::schema_for!(MatrixDocument).to_value(),
             SchemaOf::Plan => schemars::schema_for!(SavedPlan).to_value(),
+            SchemaOf::Trace => schemars::schema_for!(TraceReport).to_value(),
             SchemaOf::Sync => schemars::schema_for!(SyncDocument).to_value(),
             SchemaOf::Init => schemars::schema_for!(InitReport).to_value(),
             SchemaOf::Update => schemars::schema_for!(UpdateReport).to_value(),

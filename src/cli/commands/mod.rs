@@ -10,6 +10,7 @@ pub(crate) mod doctor;
 mod document_target;
 pub(crate) mod fetch;
 pub(crate) mod init;
+pub(crate) mod log;
 #[cfg(feature = "mcp")]
 pub(crate) mod mcp;
 pub(crate) mod plan;
@@ -20,6 +21,7 @@ mod run_output;
 pub(crate) mod status;
 pub(crate) mod sync;
 mod sync_plan;
+pub(crate) mod trace;
 #[cfg(not(feature = "mcp"))]
 pub(crate) mod without_mcp;
 
@@ -36,7 +38,9 @@ use super::exit;
 use crate::platform;
 use crate::report::fetch::FetchReport;
 use crate::report::json::{self, SyncDocument};
+use crate::report::log::LogReport;
 use crate::report::ndjson::{Line, ResultTag, line};
+use crate::report::trace::TraceReport;
 
 /// Prints the result or the error of a command, and returns the exit status.
 fn finish(result: Result<String, CommandError>, json: bool, context: &Context) -> u8 {
@@ -114,6 +118,8 @@ pub(crate) fn usage_error_document(
         Some("status") => "status",
         Some("retire") => "retire",
         Some("rename") => "rename",
+        Some("log") => return LogReport::failed(error.report, error.exit).json(),
+        Some("trace") => return TraceReport::failed(error.report, error.exit).json(),
         Some("fetch") => return FetchReport::failed(error.report, error.exit).text(),
         _ => return error_document(&error),
     };

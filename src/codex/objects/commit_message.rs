@@ -177,6 +177,7 @@ pub(crate) fn named_projects(message: &str) -> impl Iterator<Item = &str> {
 }
 
 /// The trailers of a commit that moved the directory of a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MoveTrailers {
     /// The name of the project before.
     pub old: String,
@@ -187,18 +188,15 @@ pub(crate) struct MoveTrailers {
 impl MoveTrailers {
     /// Parses the last paragraph of a commit's message; `None` if no directory was moved.
     pub(crate) fn parse(message: &str) -> Option<Self> {
-        let trailers = message.trim_end().rsplit("\n\n").next()?;
+        Self::of_paragraph(message.trim_end().rsplit("\n\n").next()?)
+    }
+
+    fn of_paragraph(trailers: &str) -> Option<Self> {
         Some(Self {
             old: value(trailers, RENAMED_FROM)?.to_owned(),
             from: CodexPath::new(value(trailers, MOVED_FROM)?.as_bytes()).ok()?,
         })
     }
-}
-
-/// Whether the message of a commit says that it removed the directory of a project.
-pub(crate) fn is_retirement(message: &str) -> bool {
-    let trailers = message.trim_end().rsplit("\n\n").next();
-    trailers.is_some_and(|trailers| value(trailers, RETIRED).is_some())
 }
 
 /// Whether the message of a commit says that a sync has merged the branch of the codex.
@@ -214,22 +212,58 @@ pub(crate) fn is_of_sync(commit: &[u8]) -> bool {
     value(last, PROJECT).is_some() || value(last, BASE).is_some()
 }
 
+/// The change that a commit made to a project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RecordedChange {
+    /// Files were published.
+    Synced,
+    /// The directory was removed.
+    Retired {
+        /// The directory; `None` if the trailer is malformed.
+        directory: Option<CodexPath>,
+    },
+    /// The directory was moved.
+    Moved(MoveTrailers),
+}
+
 /// The trailers of a commit that a sync made. Every user with write access can write the same
 /// trailers by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SyncTrailers {
     /// The value of `Codex-Project`. It need not be a valid name.
     pub project: String,
     /// The source revision, if there are valid trailers for it.
     pub source: Option<SourceRevision>,
+    /// The change.
+    pub change: RecordedChange,
+    /// The value of `Codex-Work-Id`.
+    pub work_id: Option<String>,
 }
 
 impl SyncTrailers {
     /// Parses the last paragraph of a commit's message; `None` if it does not name a project.
     pub(crate) fn parse(message: &str) -> Option<Self> {
-        let trailers = message.trim_end().rsplit("\n\n").next()?;
+        Self::of_paragraph(message.trim_end().rsplit("\n\n").next()?)
+    }
+
+    /// Parses all paragraphs, because a commit that was made of several ones has the trailers of each.
+    pub(crate) fn all(message: &str) -> impl Iterator<Item = Self> {
+        message.split("\n\n").filter_map(Self::of_paragraph)
+    }
+
+    fn of_paragraph(trailers: &str) -> Option<Self> {
+        let retired = value(trailers, RETIRED);
         Some(Self {
             project: value(trailers, PROJECT)?.to_owned(),
             source: source_revision(trailers),
+            change: match (retired, MoveTrailers::of_paragraph(trailers)) {
+                (Some(directory), _) => RecordedChange::Retired {
+                    directory: CodexPath::new(directory.as_bytes()).ok(),
+                },
+                (None, Some(moved)) => RecordedChange::Moved(moved),
+                (None, None) => RecordedChange::Synced,
+            },
+            work_id: value(trailers, WORK_ID).map(str::to_owned),
         })
     }
 }

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::commit::ParsedCommit;
 use super::commit_message::{is_merge_of_sync, named_projects};
+use super::commit_walk::CommitWalk;
 use crate::object::ObjectId;
 
 /// The newest syncs of projects.
@@ -27,23 +27,11 @@ impl LastSyncs {
         read: impl Fn(ObjectId) -> Option<Vec<u8>>,
     ) -> Self {
         let mut found = Self::default();
-        let mut seen: BTreeSet<_> = tips.iter().copied().collect();
-        let mut pending = BTreeMap::new();
-        let mut next = tips.to_vec();
+        let mut walk = CommitWalk::new(tips, read);
         let mut has_others = false;
-        loop {
-            for id in next.drain(..) {
-                match read(id).as_deref().and_then(ParsedCommit::parse) {
-                    Some(commit) => {
-                        pending.insert((commit.time, id), commit);
-                    }
-                    None => found.is_cut = true,
-                }
-            }
-            let Some(((_, id), commit)) = pending.pop_last() else {
-                return found;
-            };
-            found.commits += 1;
+        while !found.is_complete(names)
+            && let Some((id, commit)) = walk.next()
+        {
             let mut is_of_sync = is_merge_of_sync(&commit.message);
             for name in named_projects(&commit.message) {
                 is_of_sync = true;
@@ -53,11 +41,10 @@ impl LastSyncs {
                 }
             }
             has_others |= !is_of_sync;
-            if found.is_complete(names) {
-                return found;
-            }
-            next.extend(commit.parents.into_iter().filter(|id| seen.insert(*id)));
         }
+        found.commits = walk.commits as u32;
+        found.is_cut = walk.is_cut;
+        found
     }
 
     /// Whether the syncs of all projects with these names were found.

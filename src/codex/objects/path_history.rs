@@ -1,44 +1,83 @@
-//! Finds the commits that gave the files of a directory their present versions.
+//! Finds the commits that gave files of the codex their present versions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bstr::BString;
+use bstr::{BStr, BString, ByteSlice};
 
 use super::commit::ParsedCommit;
 use super::commit_message::{MoveTrailers, named_projects};
-use super::tree::{TreeError, entry_at};
-use super::tree_merge::{ReadTree, changes};
+use super::listing::Lister;
+use super::tree::{TreeError, changed_entries, entry_at};
+use super::tree_merge::ReadTree;
 use crate::object::{Mode, ObjectId};
-use crate::paths::CodexPath;
+use crate::paths::{CodexPath, join_below};
 use crate::plan::Entry;
 
-/// The commits that gave files their present versions.
+/// The commits that gave files their present versions, by the paths in the codex.
 #[derive(Debug, Default)]
 pub(crate) struct Origins {
-    /// The commit of each file, by the path below the directory. A file is missing if the history
-    /// was read down to a missing commit and none of the commits before it has changed the file.
-    files: BTreeMap<BString, ObjectId>,
+    /// The origin of each file. A file is missing if the history was read down to a missing commit and
+    /// none of the commits before it has changed the file.
+    files: BTreeMap<BString, FileOrigin>,
     /// The commits in `files`.
     commits: BTreeMap<ObjectId, ParsedCommit>,
-    /// The names that the project had before its directory was moved.
-    old_names: BTreeSet<String>,
     /// Whether a file is missing in `files`.
     pub is_cut: bool,
 }
 
+/// The origin of a file.
+#[derive(Debug)]
+struct FileOrigin {
+    /// The commit that gave the file its present contents and mode.
+    commit: ObjectId,
+    /// The path of the file in that commit.
+    path: BString,
+    /// The later moves of the file, the newest first.
+    moves: Vec<FileMove>,
+}
+
+/// A commit that moved a file together with the directory of its project.
+#[derive(Debug)]
+struct FileMove {
+    commit: ObjectId,
+    /// The name of the project before.
+    old_name: String,
+}
+
 impl Origins {
-    /// The commit that gave a file its present version; `None` if it is unknown.
-    pub(crate) fn of(&self, file: &BString) -> Option<(ObjectId, &ParsedCommit)> {
-        let id = self.files.get(file)?;
-        Some((*id, &self.commits[id]))
+    /// The commit that gave a file its present contents; `None` if it is unknown. Commits that moved
+    /// the directory of the project do not count.
+    pub(crate) fn of(&self, path: &BStr) -> Option<(ObjectId, &ParsedCommit)> {
+        self.commit(self.files.get(path)?.commit)
     }
 
-    /// Whether a sync of the project `name` gave a file its present version, or a sync under an
+    /// The path of a file in the commit that gave it its present contents.
+    pub(crate) fn path_of(&self, path: &BStr) -> Option<&BString> {
+        Some(&self.files.get(path)?.path)
+    }
+
+    /// The commits that moved a file since then, the newest first.
+    pub(crate) fn moves_of(&self, path: &BStr) -> impl Iterator<Item = (ObjectId, &ParsedCommit)> {
+        let moves = self.files.get(path).map(|origin| origin.moves.iter());
+        moves
+            .into_iter()
+            .flatten()
+            .filter_map(|moved| self.commit(moved.commit))
+    }
+
+    /// Whether a sync of the project `name` gave a file its present contents, or a sync under an
     /// earlier name. Without trailers, this is never known.
-    pub(crate) fn is_published(&self, file: &BString, name: &str) -> bool {
-        let is_of_project = |named: &str| named == name || self.old_names.contains(named);
-        self.of(file)
-            .is_some_and(|(_, commit)| named_projects(&commit.message).any(is_of_project))
+    pub(crate) fn is_published(&self, path: &BStr, name: &str) -> bool {
+        let Some(origin) = self.files.get(path) else {
+            return false;
+        };
+        let is_of_project =
+            |named: &str| named == name || origin.moves.iter().any(|moved| moved.old_name == named);
+        named_projects(&self.commits[&origin.commit].message).any(is_of_project)
+    }
+
+    fn commit(&self, id: ObjectId) -> Option<(ObjectId, &ParsedCommit)> {
+        Some((id, self.commits.get(&id)?))
     }
 }
 
@@ -50,51 +89,70 @@ pub(crate) struct PathHistory<'h> {
     pub read_tree: ReadTree<'h>,
 }
 
-/// The files to find in the history of a commit, in one directory.
-type FilesByCommit = BTreeMap<(i64, ObjectId, CodexPath), (ParsedCommit, BTreeSet<BString>)>;
+/// A file at some commit of the history.
+struct FollowedFile {
+    /// The index among the files of the search.
+    index: usize,
+    /// The path in the commit.
+    path: BString,
+}
+
+/// The files to find in the history of a commit, in the order of their paths.
+type FilesByCommit = BTreeMap<(i64, ObjectId), (ParsedCommit, Vec<FollowedFile>)>;
 
 impl PathHistory<'_> {
-    /// Finds the origins of `files`, which are in `directory` of one of the commits `tips`. Each file
-    /// is followed to the first parent that has the same version of it, and through the commits that
-    /// moved the directory.
+    /// Finds the origins of `files`, given by their paths, each of which is in one of the commits
+    /// `tips`. Each file is followed to the first parent that has the same version of it, and through
+    /// the commits that moved the directory of its project.
     pub(crate) fn origins(
         &self,
         tips: &[ObjectId],
-        directory: &CodexPath,
         files: &BTreeMap<BString, Entry>,
     ) -> Result<Origins, TreeError> {
         let mut origins = Origins::default();
         let mut pending = FilesByCommit::new();
-        let mut missing: BTreeSet<_> = files.keys().cloned().collect();
+        let paths: Vec<_> = files.keys().collect();
+        let mut moves: BTreeMap<usize, Vec<FileMove>> = BTreeMap::new();
+        let followed = paths.iter().enumerate().map(|(index, path)| FollowedFile {
+            index,
+            path: (*path).clone(),
+        });
+        let mut missing: Vec<_> = followed.collect();
         for tip in tips {
             let Some(commit) = self.commit(*tip) else {
                 origins.is_cut = true;
                 continue;
             };
-            let mut present = BTreeSet::new();
-            if let Some(tree) = self.directory(&commit, directory)? {
-                for file in &missing {
-                    let Entry { mode, id } = files[file];
-                    if entry_at(self.read_tree, tree, file.as_ref())? == Some((mode, id)) {
-                        present.insert(file.clone());
-                    }
+            let mut lister = Lister::new(self.read_tree, Some(commit.tree));
+            let (mut present, mut absent) = (Vec::new(), Vec::new());
+            for file in missing {
+                let Entry { mode, id } = files[&file.path];
+                match lister.find(file.path.as_bstr())? == Some((mode, id)) {
+                    true => present.push(file),
+                    false => absent.push(file),
                 }
             }
-            missing = &missing - &present;
-            add(&mut pending, *tip, directory, commit, present);
+            missing = absent;
+            add(&mut pending, *tip, commit, present);
         }
 
-        while let Some(((_, id, directory), (commit, files))) = pending.pop_last() {
-            let Some(rest) = self.pass_to_parents(&commit, &directory, files, &mut pending)? else {
+        while let Some(((_, id), (commit, followed))) = pending.pop_last() {
+            let Some(rest) = self.pass_to_parents(&commit, followed, &mut pending)? else {
                 origins.is_cut = true;
                 continue;
             };
-            let rest = self.follow_move(&commit, &directory, rest, &mut pending, &mut origins)?;
-            if !rest.is_empty() {
+            let count = rest.len();
+            let rest = self.follow_move(id, &commit, rest, &mut pending, &mut moves)?;
+            if count > 0 {
                 origins.commits.insert(id, commit);
-                origins
-                    .files
-                    .extend(rest.into_iter().map(|file| (file, id)));
+            }
+            for file in rest {
+                let origin = FileOrigin {
+                    commit: id,
+                    path: file.path,
+                    moves: moves.remove(&file.index).unwrap_or_default(),
+                };
+                origins.files.insert(paths[file.index].clone(), origin);
             }
         }
         Ok(origins)
@@ -102,16 +160,6 @@ impl PathHistory<'_> {
 
     fn commit(&self, id: ObjectId) -> Option<ParsedCommit> {
         ParsedCommit::parse(&(self.read_commit)(id)?)
-    }
-
-    /// The tree of a directory in a commit.
-    fn directory(
-        &self,
-        commit: &ParsedCommit,
-        directory: &CodexPath,
-    ) -> Result<Option<ObjectId>, TreeError> {
-        let entry = entry_at(self.read_tree, commit.tree, directory.as_bstr())?;
-        Ok(entry.and_then(|(mode, id)| (mode == Mode::Directory).then_some(id)))
     }
 
     /// Passes each file on to the first parent of `commit` that has the same version of the file.
@@ -122,34 +170,24 @@ impl PathHistory<'_> {
     fn pass_to_parents(
         &self,
         commit: &ParsedCommit,
-        directory: &CodexPath,
-        mut files: BTreeSet<BString>,
+        mut files: Vec<FollowedFile>,
         pending: &mut FilesByCommit,
-    ) -> Result<Option<BTreeSet<BString>>, TreeError> {
-        let Some(tree) = self.directory(commit, directory)? else {
-            return Ok(Some(files));
-        };
+    ) -> Result<Option<Vec<FollowedFile>>, TreeError> {
         let mut is_cut = false;
         for id in &commit.parents {
-            let parent = self.commit(*id);
-            let changed = parent.as_ref().map(|parent| {
-                let before = self.directory(parent, directory)?;
-                before
-                    .map(|before| changes(self.read_tree, before, tree))
-                    .transpose()
-            });
-            let (Some(parent), Some(changed)) = (parent, changed) else {
+            if files.is_empty() {
+                break;
+            }
+            let Some(parent) = self.commit(*id) else {
                 is_cut = true;
                 continue;
             };
-            match changed {
-                Ok(Some(changed)) => {
-                    let is_changed = |file: &BString| changed.contains_key(file);
-                    let (rest, same): (BTreeSet<_>, _) = files.into_iter().partition(is_changed);
-                    add(pending, *id, directory, parent, same);
+            match self.changed(parent.tree, commit.tree, &files) {
+                Ok(changed) => {
+                    let (rest, same) = split(files, &changed);
+                    add(pending, *id, parent, same);
                     files = rest;
                 }
-                Ok(None) => {}
                 // The clone has the commit, but not its files.
                 Err(TreeError::Missing(_)) => is_cut = true,
                 Err(error) => return Err(error),
@@ -158,47 +196,152 @@ impl PathHistory<'_> {
         Ok((files.is_empty() || !is_cut).then_some(files))
     }
 
-    /// Passes the files to the directory that a commit moved them from, if it did so.
+    /// The indexes in `files`, which the tree `after` contains, of those that the tree `before` lacks
+    /// or has in other versions. Equal subtrees and those without any of the files are not read.
+    fn changed(
+        &self,
+        before: ObjectId,
+        after: ObjectId,
+        files: &[FollowedFile],
+    ) -> Result<BTreeSet<usize>, TreeError> {
+        let mut changed = BTreeSet::new();
+        let mut pending = vec![(BString::default(), before, after, 0..files.len())];
+        while let Some((prefix, before, after, range)) = pending.pop() {
+            if before == after {
+                continue;
+            }
+            let (old, new) = ((self.read_tree)(before)?, (self.read_tree)(after)?);
+            let entries = changed_entries(&old, &new).ok_or(TreeError::Damaged(after))?;
+            for entry in entries {
+                let mut path = join_below(prefix.as_bstr(), entry.name.as_bstr());
+                let first_at = |path: &BString| {
+                    let files = &files[range.clone()];
+                    range.start + files.partition_point(|file| file.path < *path)
+                };
+                let start = first_at(&path);
+                let below = &files[start..range.end];
+                let end = start + below.partition_point(|file| file.path == path);
+                changed.extend(start..end);
+                path.push(b'/');
+                let start = first_at(&path);
+                let below = &files[start..range.end];
+                let end = start + below.partition_point(|file| file.path.starts_with(&path));
+                match entry.directories {
+                    _ if start == end => {}
+                    Some((before, after)) => {
+                        path.pop();
+                        pending.push((path, before, after, start..end));
+                    }
+                    None => changed.extend(start..end),
+                }
+            }
+        }
+        Ok(changed)
+    }
+
+    /// Passes the files in the directory of a project to the directory that a commit moved them from,
+    /// if it did so. Returns the other files.
     fn follow_move(
         &self,
+        id: ObjectId,
         commit: &ParsedCommit,
-        directory: &CodexPath,
-        files: BTreeSet<BString>,
+        files: Vec<FollowedFile>,
         pending: &mut FilesByCommit,
-        origins: &mut Origins,
-    ) -> Result<BTreeSet<BString>, TreeError> {
+        moves: &mut BTreeMap<usize, Vec<FileMove>>,
+    ) -> Result<Vec<FollowedFile>, TreeError> {
         let Some(moved) = MoveTrailers::parse(&commit.message).filter(|_| !files.is_empty()) else {
             return Ok(files);
         };
-        let tree = self.directory(commit, directory)?;
-        for id in &commit.parents {
-            if let Some(parent) = self.commit(*id)
-                && tree.is_some()
-                && self.directory(&parent, &moved.from)? == tree
-            {
-                origins.old_names.insert(moved.old);
-                add(pending, *id, &moved.from, parent, files);
-                return Ok(BTreeSet::new());
-            }
+        for parent_id in &commit.parents {
+            let Some(parent) = self.commit(*parent_id) else {
+                continue;
+            };
+            let from = entry_at(self.read_tree, parent.tree, moved.from.as_bstr())?;
+            let Some((Mode::Directory, tree)) = from else {
+                continue;
+            };
+            let Some(to) = self.directory_with_tree(commit, tree, &files)? else {
+                continue;
+            };
+            let (inside, outside): (Vec<_>, _) = files
+                .into_iter()
+                .partition(|file| below(&file.path, &to).is_some());
+            let followed = inside.into_iter().filter_map(|file| {
+                let path = moved.from.join(below(&file.path, &to)?);
+                let index = file.index;
+                moves.entry(index).or_default().push(FileMove {
+                    commit: id,
+                    old_name: moved.old.clone(),
+                });
+                Some(FollowedFile { index, path })
+            });
+            add(pending, *parent_id, parent, followed.collect());
+            return Ok(outside);
         }
         Ok(files)
     }
+
+    /// The directory above one of `files` that has this tree in `commit`.
+    fn directory_with_tree(
+        &self,
+        commit: &ParsedCommit,
+        tree: ObjectId,
+        files: &[FollowedFile],
+    ) -> Result<Option<CodexPath>, TreeError> {
+        let mut directories = BTreeSet::new();
+        for file in files {
+            let slashes = file.path.find_iter("/");
+            directories.extend(slashes.map(|end| file.path[..end].as_bstr()));
+        }
+        for directory in directories {
+            let entry = entry_at(self.read_tree, commit.tree, directory)?;
+            if entry == Some((Mode::Directory, tree)) {
+                return Ok(CodexPath::new(directory).ok());
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The path of a file below a directory; `None` if it is not there.
+fn below<'p>(path: &'p BString, directory: &CodexPath) -> Option<&'p BStr> {
+    let rest = path.strip_prefix(directory.as_bstr().as_bytes())?;
+    rest.strip_prefix(b"/").map(BStr::new)
+}
+
+/// Splits files by whether their index is in `changed`: the changed ones, and the others.
+fn split(
+    files: Vec<FollowedFile>,
+    changed: &BTreeSet<usize>,
+) -> (Vec<FollowedFile>, Vec<FollowedFile>) {
+    if changed.is_empty() {
+        return (Vec::new(), files);
+    }
+    let mut rest = Vec::with_capacity(changed.len());
+    let mut same = Vec::with_capacity(files.len() - changed.len());
+    for (at, file) in files.into_iter().enumerate() {
+        match changed.contains(&at) {
+            true => rest.push(file),
+            false => same.push(file),
+        }
+    }
+    (rest, same)
 }
 
 /// Adds files to find in the history of a commit.
-fn add(
-    pending: &mut FilesByCommit,
-    id: ObjectId,
-    directory: &CodexPath,
-    commit: ParsedCommit,
-    files: BTreeSet<BString>,
-) {
+fn add(pending: &mut FilesByCommit, id: ObjectId, commit: ParsedCommit, files: Vec<FollowedFile>) {
     if files.is_empty() {
         return;
     }
-    let key = (commit.time, id, directory.clone());
-    let entry = pending.entry(key).or_insert((commit, BTreeSet::new()));
-    entry.1.extend(files);
+    match pending.get_mut(&(commit.time, id)) {
+        Some((_, pending)) => {
+            pending.extend(files);
+            pending.sort_by(|one, other| one.path.cmp(&other.path));
+        }
+        None => {
+            pending.insert((commit.time, id), (commit, files));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -256,8 +399,8 @@ mod tests {
                 read_commit: &|id| self.0.borrow().get(&id).cloned(),
                 read_tree: &|id| self.read(id),
             };
-            let directory = CodexPath::new(directory.as_bytes()).unwrap();
-            history.origins(tips, &directory, files).unwrap()
+            let files: Files = in_directory(directory, files);
+            history.origins(tips, &files).unwrap()
         }
     }
 
@@ -339,6 +482,8 @@ mod tests {
             let origins = objects.origins(&[tip], &directory, &files);
             prop_assert!(!origins.is_cut);
             for (path, (id, is_sync)) in &model {
+                let path: BString = format!("{directory}/{path}").into();
+                let path = path.as_bstr();
                 prop_assert_eq!(origins.of(path).map(|(id, _)| id), Some(*id));
                 prop_assert_eq!(origins.is_published(path, name), *is_sync);
             }
@@ -349,7 +494,8 @@ mod tests {
             }
             let origins = objects.origins(&[tip], &directory, &files);
             for (path, (id, _)) in &model {
-                let found = origins.of(path).map(|(id, _)| id);
+                let path: BString = format!("{directory}/{path}").into();
+                let found = origins.of(path.as_bstr()).map(|(id, _)| id);
                 prop_assert!(found == Some(*id) || (found.is_none() && origins.is_cut));
             }
         }
@@ -370,7 +516,7 @@ mod tests {
         // The same is found before the merge is committed.
         for tips in [&[merge][..], &[ours, theirs]] {
             let origins = objects.origins(tips, "p", &files(1, 1));
-            let found = ["a", "b"].map(|name| origins.of(&name.into()).unwrap().0);
+            let found = ["p/a", "p/b"].map(|path| origins.of(path.into()).unwrap().0);
             assert_eq!(found, [ours, theirs]);
         }
     }

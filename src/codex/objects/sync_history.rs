@@ -4,10 +4,11 @@
 //! Every user with write access can make such a commit. The values are therefore untrusted: they
 //! are only shown, never used for a decision, and malformed ones are ignored.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::commit::ParsedCommit;
-use super::commit_message::{MoveTrailers, SyncTrailers, is_retirement};
+use super::commit_message::{RecordedChange, SyncTrailers};
+use super::commit_walk::CommitWalk;
 use crate::codex::source_revision::SourceRevision;
 use crate::object::ObjectId;
 
@@ -47,37 +48,22 @@ pub(crate) fn search(
     read: impl Fn(ObjectId) -> Option<Vec<u8>>,
 ) -> SyncHistory {
     let mut history = SyncHistory::default();
-    let mut seen = HashSet::from([tip]);
-    let mut pending = BTreeMap::new();
-    let mut next = vec![tip];
-
-    loop {
-        for id in next.drain(..) {
-            match read(id).as_deref().and_then(ParsedCommit::parse) {
-                Some(commit) => {
-                    pending.insert((commit.time, id), commit);
-                }
-                None => history.is_cut = true,
-            }
-        }
-        let Some(((time, id), commit)) = pending.pop_last() else {
-            return history;
-        };
-
-        history.commits += 1;
-        if let Some(SyncTrailers { project, source }) = SyncTrailers::parse(&commit.message)
+    let mut walk = CommitWalk::new(&[tip], read);
+    while history.syncs.len() < projects.len()
+        && let Some((id, ParsedCommit { time, message, .. })) = walk.next()
+    {
+        if let Some(SyncTrailers {
+            project, source, ..
+        }) = SyncTrailers::parse(&message)
             && projects.contains(project.as_str())
         {
             let commit = SyncCommit { id, time, source };
             history.syncs.entry(project).or_insert(commit);
-            if history.syncs.len() == projects.len() {
-                return history;
-            }
         }
-
-        let parents = commit.parents.into_iter();
-        next.extend(parents.filter(|parent| seen.insert(*parent)));
     }
+    history.commits = walk.commits;
+    history.is_cut = walk.is_cut;
+    history
 }
 
 /// The number of commits that are searched for other projects.
@@ -93,27 +79,24 @@ pub(crate) fn other_projects(
 ) -> BTreeMap<String, Option<String>> {
     let mut others = BTreeMap::new();
     let mut gone = BTreeSet::new();
-    let mut seen = HashSet::from([tip]);
-    let mut pending = VecDeque::from([tip]);
-    while let Some(id) = pending.pop_front()
-        && seen.len() <= MAX_OTHERS
-    {
-        let Some(commit) = read(id).as_deref().and_then(ParsedCommit::parse) else {
+    for (_, commit) in CommitWalk::new(&[tip], read).take(MAX_OTHERS) {
+        let Some(sync) = SyncTrailers::parse(&commit.message) else {
             continue;
         };
-        if let Some(renamed) = MoveTrailers::parse(&commit.message) {
-            gone.insert(renamed.old);
-        }
-        if let Some(SyncTrailers { project, source }) = SyncTrailers::parse(&commit.message) {
-            if is_retirement(&commit.message) {
-                gone.insert(project);
-            } else if !gone.contains(&project) && !known.contains(project.as_str()) {
-                let url = source.and_then(|source| source.url);
-                others.entry(project).or_insert(url);
+        match sync.change {
+            RecordedChange::Retired { .. } => {
+                gone.insert(sync.project);
+                continue;
             }
+            RecordedChange::Moved(moved) => {
+                gone.insert(moved.old);
+            }
+            RecordedChange::Synced => {}
         }
-        let parents = commit.parents.into_iter();
-        pending.extend(parents.filter(|parent| seen.insert(*parent)));
+        if !gone.contains(&sync.project) && !known.contains(sync.project.as_str()) {
+            let url = sync.source.and_then(|source| source.url);
+            others.entry(sync.project).or_insert(url);
+        }
     }
     others
 }

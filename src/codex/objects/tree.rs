@@ -93,6 +93,42 @@ fn split_entry(data: &[u8]) -> Option<(EntrySlice<'_>, &[u8])> {
     Some((entry, rest))
 }
 
+/// An entry of a tree that another tree lacks, or has in another version.
+pub(crate) struct ChangedEntry {
+    pub(crate) name: BString,
+    /// The id of a directory in both trees; `None` if the entry is no directory in one of them.
+    pub(crate) directories: Option<(ObjectId, ObjectId)>,
+}
+
+/// The entries of the tree `new` that differ from those of `old`, given the bytes of both; `None` if
+/// the bytes are not valid trees.
+pub(crate) fn changed_entries(old: &[u8], new: &[u8]) -> Option<Vec<ChangedEntry>> {
+    let mut changed = Vec::new();
+    let mut olds = slices(old).peekable();
+    for new in slices(new) {
+        let new = new?;
+        let mut before = None;
+        while let Some(old) = olds.peek().copied() {
+            let old = old?;
+            match compare((old.name, old.mode), (new.name, new.mode)) {
+                Ordering::Less => {}
+                Ordering::Equal => before = Some(old),
+                Ordering::Greater => break,
+            }
+            olds.next();
+        }
+        let is_same = |old: EntrySlice<'_>| (old.mode, old.id) == (new.mode, new.id);
+        if !before.is_some_and(is_same) {
+            let before = before.filter(|_| new.mode == Mode::Directory);
+            changed.push(ChangedEntry {
+                name: new.name.to_owned(),
+                directories: before.map(|old| (old.id, new.id)),
+            });
+        }
+    }
+    Some(changed)
+}
+
 /// The entry at `path` below the tree `root`; `None` if the tree has no such path. `read` returns the
 /// bytes of a tree.
 pub(crate) fn entry_at(

@@ -8,15 +8,15 @@ use crate::config::problem::closest;
 use crate::object::{Mode, ObjectId};
 use crate::paths::join_below;
 use crate::workspace::Workspace;
-use crate::workspace::document_uri::{DocumentUri, uri_at};
+use crate::workspace::document_uri::uri_at;
 
 /// The maximum number of names that are listed.
 const MAX_NAMES: usize = 10;
 
-/// Finds the first segment of `path` that does not exist below the tree `root`. `read` returns the
+/// Finds the first segment of `path`, which the user has written as `name`, that does not exist below the tree `root`. `read` returns the
 /// bytes of a tree; all directories above that segment must have been fetched.
-pub(super) fn explain(
-    uri: &DocumentUri,
+pub(in crate::sync) fn explain(
+    name: &str,
     path: &BStr,
     read: &dyn Fn(ObjectId) -> Result<Vec<u8>, TreeError>,
     root: ObjectId,
@@ -31,7 +31,7 @@ pub(super) fn explain(
         match entries.iter().find(|entry| entry.name == *segment) {
             Some(entry) if entry.mode == Mode::Directory => {
                 if is_last {
-                    let uri = uri.as_str().to_owned();
+                    let uri = name.to_owned();
                     return Ok(FetchError::Directory { uri });
                 }
                 id = entry.id;
@@ -50,7 +50,7 @@ pub(super) fn explain(
                 let close = close.and_then(|path| uri_at(path.as_bstr(), workspace));
                 let names = entries.iter().map(|entry| entry.name.clone());
                 return Ok(FetchError::NotFound {
-                    uri: uri.as_str().to_owned(),
+                    uri: name.to_owned(),
                     close,
                     directory,
                     count: entries.len(),
@@ -60,7 +60,7 @@ pub(super) fn explain(
         }
     }
     Ok(FetchError::NotFound {
-        uri: uri.as_str().to_owned(),
+        uri: name.to_owned(),
         close: None,
         directory,
         count: 0,

@@ -9,7 +9,7 @@ mod codex_document;
 mod fetch_error;
 #[cfg(feature = "mcp")]
 pub(crate) mod listing;
-mod missing_document;
+pub(super) mod missing_document;
 mod remote_documents;
 #[cfg(feature = "mcp")]
 pub(crate) mod text_search;

@@ -206,7 +206,7 @@ impl<'r> RemoteDocuments<'r> {
     pub(super) fn explain(&self, uri: &DocumentUri, path: &BStr) -> Result<FetchError, SyncError> {
         let root = self.store.root_tree(self.tip).map_err(StoreError::from)?;
         let read = |id| self.store.read_tree(id);
-        let explained = explain(uri, path, &read, root, self.request.workspace);
+        let explained = explain(uri.as_str(), path, &read, root, self.request.workspace);
         Ok(explained.map_err(StoreError::from)?)
     }
 }

@@ -171,22 +171,24 @@ impl DriftSearch<'_> {
         since: Option<ObjectId>,
     ) -> Result<Vec<OthersChange>, Interrupted> {
         let project = self.request.projects[index];
+        let in_codex = |path: &BString| project.to.join(path.as_bstr());
         let present = drifted.keys();
-        let files = present.filter_map(|path| Some((path.clone(), *listing.entries.get(path)?)));
+        let files = present.filter_map(|path| Some((in_codex(path), *listing.entries.get(path)?)));
         let tips = self.session.tips_of_listing(self.target, self.merged);
         let origins = self.session.origins(
             self.request,
             self.target,
-            (&tips, &project.to, &files.collect()),
+            (&tips, &files.collect()),
             self.depths([index].into_iter()),
         );
         let origins = known(origins)?.unwrap_or_default();
+        let name = project.name.as_str();
         let others = drifted
             .keys()
-            .filter(|path| !origins.is_published(path, project.name.as_str()));
+            .filter(|path| !origins.is_published(in_codex(path).as_bstr(), name));
         Ok(others
             .map(|path| {
-                let origin = origins.of(path);
+                let origin = origins.of(in_codex(path).as_bstr());
                 let known =
                     OthersChange::new(path, origin.map(|(id, commit)| (id, &commit.author)));
                 OthersChange {

@@ -11,6 +11,7 @@ use super::scan::Scanned;
 use crate::codex::source_revision::SourceRevision;
 use crate::config::Direction;
 use crate::forge::pull_request_text::{BodyContents, ProposedProject, inert};
+use crate::forge::web_page::KnownForges;
 use crate::names::ProjectName;
 use crate::object::{Kind, Mode, ObjectId, hash};
 use crate::outcome::SyncError;
@@ -47,6 +48,7 @@ impl ProposalText {
         lane: &Lane,
         tip: ObjectId,
     ) -> Result<Self, SyncError> {
+        let forges = KnownForges::new(request.workspace, request.environment);
         let projects = projects_on(request, &session.targets[lane.target].branch);
         let listings = session.listings_of_both(&projects, tip)?;
         let compared = projects.iter().zip(&listings);
@@ -57,7 +59,7 @@ impl ProposalText {
                 (counts != [0; 3]).then(|| ProposedProject {
                     name: project.name.to_string(),
                     counts,
-                    revision: revision.map(revision_and_page),
+                    revision: revision.map(|revision| revision_and_page(revision, &forges)),
                     contents: contents_digest(project, after),
                 })
             })
@@ -292,19 +294,11 @@ fn filled(
     template::fill(&text, &values).unwrap_or(text)
 }
 
-/// The abbreviated commit of the sources, and the address of its page on a well-known service.
-fn revision_and_page(revision: &SourceRevision) -> (String, Option<String>) {
+/// The abbreviated commit of the sources, and the address of its page on a known forge.
+fn revision_and_page(revision: &SourceRevision, forges: &KnownForges) -> (String, Option<String>) {
     let short = revision.commit.short();
-    let page = revision.url.as_ref().and_then(|url| {
-        let address = url.strip_suffix(".git").unwrap_or(url);
-        let host = address.strip_prefix("https://")?.split('/').next()?;
-        let path = match host {
-            "gitlab.com" => "-/commit",
-            "github.com" | "codeberg.org" | "gitea.com" => "commit",
-            _ => return None,
-        };
-        Some(format!("{address}/{path}/{}", revision.commit))
-    });
+    let pages = revision.url.as_ref().and_then(|url| forges.of_source(url));
+    let page = pages.map(|pages| pages.commit(revision.commit));
     let dirty = if revision.dirty { " with changes" } else { "" };
     (format!("{short}{dirty}"), page)
 }

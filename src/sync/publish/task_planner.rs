@@ -64,9 +64,14 @@ impl TaskPlanner<'_> {
             false => self.origins(project, listing)?,
         };
         let change_of_others = |path: &BString| {
-            let is_published = || origins.is_published(path, project.name.as_str());
+            let in_codex = project.to.join(path.as_bstr());
+            let name = project.name.as_str();
+            let is_published = || origins.is_published(in_codex.as_bstr(), name);
             let is_kept = !includes_others && !is_published();
-            is_kept.then(|| others_change(&origins, path))
+            is_kept.then(|| {
+                let origin = origins.of(in_codex.as_bstr());
+                OthersChange::new(path, origin.map(|(id, commit)| (id, &commit.author)))
+            })
         };
         let plan = plan::retire(listing, change_of_others);
         if plan.changes.is_empty() && !self.has_pushed {
@@ -84,12 +89,13 @@ impl TaskPlanner<'_> {
         let tips = self
             .session
             .tips_of_listing(self.target, self.merge.map(|merge| merge.base));
-        let depths = search_depths();
+        let entries = listing.entries.iter();
+        let files = entries.map(|(path, entry)| (project.to.join(path.as_bstr()), *entry));
         self.session.origins(
             self.request,
             self.target,
-            (&tips, &project.to, &listing.entries),
-            depths,
+            (&tips, &files.collect()),
+            search_depths(),
         )
     }
 
@@ -141,10 +147,4 @@ impl TaskPlanner<'_> {
             directory: directory.clone(),
         })
     }
-}
-
-/// Describes the present version of a file.
-fn others_change(origins: &Origins, path: &BString) -> OthersChange {
-    let origin = origins.of(path);
-    OthersChange::new(path, origin.map(|(id, commit)| (id, &commit.author)))
 }

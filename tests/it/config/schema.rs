@@ -70,6 +70,8 @@ fn schemas_in_the_repository_are_up_to_date() {
         "cache-list",
         "cache-status",
         "cache-clear",
+        "log",
+        "trace",
     ] {
         let path = repository(&format!("schemas/{of}.schema.json"));
         if std::env::var_os("UPDATE_SCHEMAS").is_some() {

@@ -1,0 +1,98 @@
+//! `trace`: where files of the codex come from.
+
+use super::finish;
+use super::run_output::RunOutput;
+use crate::cli::args::{Format, TraceArgs};
+use crate::cli::command_error::CommandError;
+use crate::cli::context::Context;
+use crate::cli::exit;
+use crate::forge::web_page::KnownForges;
+use crate::report::fetch::FetchedRemote;
+use crate::report::json::WarningDocument;
+use crate::report::trace::{TraceFailure, TraceReport, TracedFileDocument};
+use crate::sync::trace::{TraceTarget, trace};
+
+/// Runs the command and returns the exit status.
+pub(crate) fn run(arguments: &TraceArgs, context: &Context) -> u8 {
+    let json = arguments.output.is_json();
+    match report(arguments, context) {
+        Ok(report) => {
+            for failure in &report.failures {
+                match json {
+                    true => context.terminal.annotate(None, &failure.error),
+                    false => context.terminal.error(None, &failure.error),
+                }
+            }
+            context.terminal.result(&match json {
+                true => report.json(),
+                false => report.text(context.terminal.out, context.now()),
+            });
+            report.exit_code
+        }
+        Err(error) if json => {
+            context.terminal.annotate(None, &error.report);
+            let exit = error.exit;
+            let report = TraceReport::failed(error.report, exit);
+            context.terminal.result(&report.json());
+            exit
+        }
+        Err(error) => finish(Err(error), false, context),
+    }
+}
+
+fn report(arguments: &TraceArgs, context: &Context) -> Result<TraceReport, CommandError> {
+    let (configuration, workspace) = context.load(arguments.env.as_deref(), Vec::new())?;
+    let directory = context.directory()?;
+    let paths = arguments.paths.iter();
+    let targets = paths.map(|path| TraceTarget::new(path, &directory, &configuration, &workspace));
+    let targets = targets.collect::<Result<Vec<_>, _>>();
+    let targets = targets.map_err(|error| CommandError::from(&error))?;
+
+    let output = RunOutput {
+        command: "trace",
+        format: match arguments.output.is_json() {
+            true => Format::Json,
+            false => Format::Human,
+        },
+        changes: false,
+        check: false,
+    };
+    let reporter = output.reporter(context);
+    let warnings = output.warnings(&configuration, Vec::new(), reporter.as_ref());
+    let request = context.sync_request(&configuration, &workspace, Vec::new(), reporter);
+    let outcome = trace(&request, &targets).map_err(|error| CommandError::from(&error))?;
+    // Removes progress bars before anything is printed.
+    drop(request);
+
+    let failures = outcome.failures.iter().map(|(argument, error)| {
+        let error = CommandError::from(error);
+        let failure = TraceFailure {
+            argument: argument.clone(),
+            error: error.report,
+        };
+        (failure, error.exit)
+    });
+    let (failures, exits): (Vec<_>, Vec<_>) = failures.unzip();
+    let forges = KnownForges::new(&workspace, configuration.environment());
+    let files = outcome.files.iter().zip(std::iter::repeat(outcome.tip));
+    let files = files
+        .filter_map(|(file, tip)| Some(TracedFileDocument::new(file, tip?, &workspace, &forges)));
+    Ok(TraceReport {
+        remote: Some(FetchedRemote {
+            url: workspace.remote.url.to_string(),
+            branch: Some(outcome.branch.clone()),
+            tip: outcome.tip.map(|tip| tip.to_string()),
+        }),
+        files: files.collect(),
+        failures,
+        warnings: warnings
+            .into_iter()
+            .map(|warning| WarningDocument {
+                project: None,
+                message: warning.message,
+            })
+            .collect(),
+        exit_code: exit::first(exits),
+        ..TraceReport::new()
+    })
+}
