@@ -31,6 +31,21 @@ const FOLLOWERS: [&[u8]; 26] = [
     b"aei",
 ];
 
+/// The same as sets: bit 0 of a set is `a`.
+const FOLLOWER_SETS: [u32; 26] = {
+    let mut sets = [0; 26];
+    let mut letter = 0;
+    while letter < 26 {
+        let mut follower = 0;
+        while follower < FOLLOWERS[letter].len() {
+            sets[letter] |= 1 << (FOLLOWERS[letter][follower] - b'a');
+            follower += 1;
+        }
+        letter += 1;
+    }
+    sets
+};
+
 /// The share of the pairs of letters and digits that readable text rarely has, from 0 to 1. It is
 /// about 0.5 in a random text. A capital letter after a small one is the start of a joined word, and
 /// such a pair does not count.
@@ -56,7 +71,7 @@ fn is_readable(first: u8, second: u8) -> bool {
         (b'0'..=b'9', b'0'..=b'9') => true,
         (b'a'..=b'z', b'a'..=b'z') => {
             let is_next = first == second || first + 1 == second;
-            is_next || FOLLOWERS[usize::from(first - b'a')].contains(&second)
+            is_next || FOLLOWER_SETS[usize::from(first - b'a')] & (1 << (second - b'a')) != 0
         }
         _ => false,
     }

@@ -17,7 +17,11 @@ mod proof;
 mod randomness;
 mod rule;
 mod rules;
+mod service_key;
+mod services;
+mod tool_rules;
 mod url_account;
+mod word_set;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -31,6 +35,8 @@ use long_words::long_words;
 use named_rules::NAMED;
 use rule::{Anchor, Proof, SecretRule};
 use rules::FORMATS;
+use service_key::service_key;
+use tool_rules::TOOLS;
 
 /// The length of the text before a long word in which keywords are searched, in bytes.
 const LEAD: usize = 96;
@@ -38,11 +44,12 @@ const LEAD: usize = 96;
 const MAX_LENGTH: usize = 12_000;
 
 /// All rules. Of two rules that match the same text, the first one reports it.
-static RULES: LazyLock<Vec<&SecretRule>> = LazyLock::new(|| FORMATS.iter().chain(NAMED).collect());
+static RULES: LazyLock<Vec<&SecretRule>> =
+    LazyLock::new(|| FORMATS.iter().chain(NAMED).chain(TOOLS).collect());
 
 /// Detects the secrets of a file.
 pub(super) fn detect(contents: &[u8]) -> Vec<Detection> {
-    let mut found: BTreeMap<usize, (usize, Detection)> = BTreeMap::new();
+    let mut found = Found::default();
     let mut searched = 0;
     let is_varied = |word: &Range<usize>| is_varied(&contents[word.clone()]);
     for word in long_words(contents).filter(is_varied) {
@@ -53,7 +60,12 @@ pub(super) fn detect(contents: &[u8]) -> Vec<Detection> {
         let mut candidates: Vec<_> = hits
             .flat_map(|hit| {
                 let rules = &SEARCH.rules[hit.pattern().as_usize()];
-                rules.iter().map(move |rule| (*rule, start + hit.start()))
+                let keyword = start + hit.start();
+                let continues = continues_word(contents, keyword);
+                let can_begin =
+                    move |rule: &&usize| !continues || RULES[**rule].anchor != Anchor::Keyword;
+                let rules = rules.iter().filter(can_begin);
+                rules.map(move |rule| (*rule, keyword))
             })
             .collect();
         candidates.sort_unstable();
@@ -62,39 +74,64 @@ pub(super) fn detect(contents: &[u8]) -> Vec<Detection> {
             let Some((secret, subject)) = matching(contents, &word, rule, keyword) else {
                 continue;
             };
-            let last = found.range(..secret.end).next_back();
-            if last.is_some_and(|(_, (end, _))| *end > secret.start) {
-                continue;
-            }
             let SecretRule { kind, name, .. } = *RULES[rule];
-            let detection = Detection {
-                check: ContentCheck::Secrets,
-                kind,
-                offset: secret.start,
-                message: name.to_owned(),
+            found.add(secret, kind, name.to_owned(), subject);
+        }
+        if let Some((secret, service)) = service_key(contents, &word) {
+            let subject = contents[secret.clone()].to_vec();
+            found.add(
+                secret,
+                "service-key",
+                format!("a key of {service}"),
                 subject,
-            };
-            found.insert(secret.start, (secret.end, detection));
+            );
         }
     }
-    found
-        .into_values()
-        .map(|(_, detection)| detection)
-        .collect()
+    let detections = found.0.into_values();
+    detections.map(|(_, detection)| detection).collect()
+}
+
+/// The secrets that were found: their ends and what is reported, by their starts.
+#[derive(Default)]
+struct Found(BTreeMap<usize, (usize, Detection)>);
+
+impl Found {
+    /// Adds a secret. Of two that overlap, the first one is kept.
+    fn add(&mut self, secret: Range<usize>, kind: &'static str, message: String, subject: Vec<u8>) {
+        let last = self.0.range(..secret.end).next_back();
+        if last.is_some_and(|(_, (end, _))| *end > secret.start) {
+            return;
+        }
+        let detection = Detection {
+            check: ContentCheck::Secrets,
+            kind,
+            offset: secret.start,
+            message,
+            subject,
+        };
+        self.0.insert(secret.start, (secret.end, detection));
+    }
 }
 
 /// Whether a word can contain a secret. Most long words of a text are paths, whose parts are short
 /// or have only lower-case letters; no secret consists of such parts. Only an account in a URL can,
 /// because its password is often short.
 fn is_varied(word: &[u8]) -> bool {
-    const MIN_LENGTH: usize = 5;
+    const SHORT: usize = 5;
     const LONG: usize = 16;
     let is_part = |part: &[u8]| {
         let has = |is: fn(&u8) -> bool| part.iter().any(is);
-        let is_mixed = || has(u8::is_ascii_alphabetic) && has(u8::is_ascii_digit);
-        let has_both_cases = || has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-        part.len() >= LONG && has(u8::is_ascii_digit)
-            || part.len() >= MIN_LENGTH && (is_mixed() || has_both_cases())
+        let has_digit = has(u8::is_ascii_digit);
+        let kinds = [
+            has_digit,
+            has(u8::is_ascii_uppercase),
+            has(u8::is_ascii_lowercase),
+        ];
+        match kinds.into_iter().filter(|has| *has).count() {
+            3 => true,
+            2 => part.len() >= SHORT,
+            _ => has_digit && part.len() >= LONG,
+        }
     };
     word.contains(&b'@')
         || word
@@ -112,7 +149,6 @@ fn matching(
     let SecretRule { anchor, proof, .. } = *RULES[rule];
     let start = match anchor {
         Anchor::Word => word.start,
-        Anchor::Keyword if continues_word(contents, keyword) => return None,
         Anchor::Keyword | Anchor::Setting => keyword,
     };
     let end = match anchor {

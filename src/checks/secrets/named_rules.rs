@@ -1,17 +1,7 @@
 //! The table of keys without a form of their own. Only the name of the service near such a key
 //! distinguishes it from other text.
 
-use super::rule::{Anchor, SecretRule, setting};
-
-/// Between a name and its value: signs, and the words of a sentence, a table or a call.
-macro_rules! separator {
-    () => {
-        concat!(
-            r"(?:[^A-Za-z0-9]{1,24}?(?i:(?:value|is|was|to|t[dh]|type|sensitive|true|default|const|str|string|code|strong|b)\b[^A-Za-z0-9]{1,24}?){0,5}",
-            r#"(?:["'`][A-Za-z0-9_.@-]{1,40}["'`],[ \t]{0,4}["'`])?)"#
-        )
-    };
-}
+use super::rule::{Anchor, SecretRule, separator, setting};
 
 /// The value of a setting that has this name.
 macro_rules! assigned {

@@ -4,16 +4,18 @@
 use std::ops::Range;
 
 use base64::Engine;
-use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
+use base64::prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use bstr::ByteSlice;
 use libdeflater::Crc;
 use serde_json::Value;
 
 use super::letter_pairs::unreadable_share;
 use super::private_key::private_key;
-use super::randomness::{MIN_ENTROPY, contains_any, is_random};
+use super::randomness::{MIN_ENTROPY, is_random};
 use super::rule::Proof;
-use super::url_account::url_account;
+use super::service_key::is_key;
+use super::url_account::{is_password, url_account};
+use super::word_set::WordSet;
 
 /// The greatest distance of the two parts of an AWS key pair, in bytes.
 const PAIR_DISTANCE: usize = 300;
@@ -25,8 +27,8 @@ const MIN_UNREADABLE: f64 = 0.15;
 /// The minimum share in a text without a digit.
 const MIN_UNREADABLE_LETTERS: f64 = 0.25;
 
-/// Words before a hexadecimal text that is no secret, in lower case.
-const DIGEST_WORDS: [&str; 13] = [
+/// Words before a hexadecimal text that is no secret.
+pub(super) static DIGEST_WORDS: WordSet = WordSet::new(&[
     "sha1",
     "sha2",
     "sha5",
@@ -40,7 +42,7 @@ const DIGEST_WORDS: [&str; 13] = [
     "revision",
     "integrity",
     "fingerprint",
-];
+]);
 
 /// The place of the secret and the text of its digest, if the match `whole` with the group `secret`
 /// is proven to be one. `random` is the part of the secret that is random.
@@ -62,8 +64,8 @@ pub(super) fn prove(
             (has_checksum(text) && is_random(text, MIN_ENTROPY)).then(|| own(secret))
         }
         Proof::Named => {
-            let name = contents[whole.start..secret.start].to_ascii_lowercase();
-            let is_secret = !contains_any(&name, &DIGEST_WORDS) && is_mixed(text);
+            let name = &contents[whole.start..secret.start];
+            let is_secret = !DIGEST_WORDS.is_any_in(name) && is_mixed(text);
             (is_secret && is_random(text, MIN_ENTROPY)).then(|| own(secret))
         }
         Proof::WebToken => is_web_token(text).then(|| own(secret)),
@@ -74,6 +76,9 @@ pub(super) fn prove(
             let is_key = is_web_key_member(contents, whole) && is_random(text, MIN_ENTROPY);
             is_key.then(|| own(secret))
         }
+        Proof::Password => is_password(text).then(|| own(secret)),
+        Proof::Account => is_account(text).then(|| own(secret)),
+        Proof::Header => is_key(text).then(|| own(secret)),
         Proof::UrlPassword => {
             let account = url_account(text)?;
             Some((secret, account))
@@ -83,7 +88,7 @@ pub(super) fn prove(
 
 /// Whether a text is unreadable, has digits and letters or letters of both cases, and is no name
 /// whose words are joined by `-` or `_`.
-fn is_mixed(text: &[u8]) -> bool {
+pub(super) fn is_mixed(text: &[u8]) -> bool {
     let has = |is: fn(&u8) -> bool| text.iter().any(is);
     let is_hexadecimal = text
         .iter()
@@ -106,6 +111,16 @@ fn wrapped_key(text: &[u8]) -> Option<Vec<u8>> {
     let start = key.find("PRIVATE KEY")?;
     let end = start + key[start..].find("----")? + 4;
     private_key(&key, &(start..end)).map(|(_, text)| text)
+}
+
+/// Whether a text is a user and a password in base64, or such a password alone.
+fn is_account(text: &[u8]) -> bool {
+    let digits = text.trim_end_with(|sign| sign == '=');
+    let account = BASE64_STANDARD_NO_PAD.decode(digits).unwrap_or_default();
+    let password = account
+        .split_once_str(":")
+        .map_or(&account[..], |(_, password)| password);
+    password.len() >= 8 && account.iter().all(u8::is_ascii_graphic) && is_password(password)
 }
 
 /// Whether a member is that of a private JSON web key: `d`, or `k` of a symmetric key.
@@ -146,20 +161,19 @@ fn is_web_token(text: &[u8]) -> bool {
     let (Some((header, _)), Some((_, claims))) = (object(), object()) else {
         return false;
     };
-    let lower = claims.to_ascii_lowercase();
-    let is_example = contains_any(
-        &lower,
-        &[
-            "example",
-            "john doe",
-            "1234567890",
-            "jane doe",
-            r#""some":"payload""#,
-        ],
-    );
+    let is_example = EXAMPLE_CLAIMS.is_any_in(&claims);
     let signature = parts.next().unwrap_or_default();
     header.get("alg").is_some() && !is_example && is_random(signature, MIN_ENTROPY)
 }
+
+/// Words in the claims of JSON web tokens in documentation.
+static EXAMPLE_CLAIMS: WordSet = WordSet::new(&[
+    "example",
+    "john doe",
+    "1234567890",
+    "jane doe",
+    r#""some":"payload""#,
+]);
 
 /// The secret access key near the identifier of an AWS key: 40 characters of base64 that are no
 /// other digest.

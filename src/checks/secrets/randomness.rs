@@ -3,12 +3,13 @@
 use bstr::ByteSlice;
 
 use super::letter_pairs::unreadable_share;
+use super::word_set::WordSet;
 
 /// The minimum entropy of a secret, in bits per character.
 pub(super) const MIN_ENTROPY: f64 = 2.9;
 
-/// Words of placeholders, in lower case.
-pub(super) const PLACEHOLDERS: [&str; 18] = [
+/// Words of placeholders.
+pub(super) static PLACEHOLDERS: WordSet = WordSet::new(&[
     "example",
     "xxxx",
     "your",
@@ -28,8 +29,11 @@ pub(super) const PLACEHOLDERS: [&str; 18] = [
     // The key of the storage emulator of Azure, which its documentation shows.
     "eby8vdm02xnocqflquwjpllmetlcdxj1ouzft50usrz6ifsufq2uverc",
     "....",
-];
+]);
 
+/// The length of a run of equal characters that a random text does not have, except in a long text,
+/// whose structure can contain such a run: zero bytes are `A` in base64.
+const MAX_RUN: usize = 6;
 /// The length from which a word of a placeholder is no part of a random text by chance.
 const MIN_CERTAIN: usize = 7;
 /// The minimum length of a random text beside a shorter word.
@@ -42,25 +46,24 @@ const MIN_UNREADABLE_BESIDE: f64 = 0.35;
 pub(super) fn is_random(text: &[u8], min_entropy: f64) -> bool {
     let lower = text.to_ascii_lowercase();
     !has_placeholder(text, &PLACEHOLDERS)
-        && longest_run(text, |a, b| a == b) < 6
+        && longest_run(text, |a, b| a == b) < MAX_RUN.max(text.len() / 8)
         && longest_run(&lower, |a, b| a.wrapping_add(1) == b) < 8
         && entropy(text) >= min_entropy
 }
 
-/// Whether a text contains one of the words of placeholders, which are in lower case. A text that
-/// is random beside one short word contains it by chance.
-pub(super) fn has_placeholder(text: &[u8], words: &[&str]) -> bool {
-    let lower = text.to_ascii_lowercase();
-    let mut found = words.iter().filter(|word| lower.contains_str(word));
-    match (found.next(), found.next()) {
-        (None, _) => false,
-        (Some(word), None) if word.len() < MIN_CERTAIN => !is_random_beside(text, &lower, word),
-        _ => true,
+/// Whether a text contains one of the words of placeholders. A text that is random beside one short
+/// word contains it by chance.
+pub(super) fn has_placeholder(text: &[u8], words: &WordSet) -> bool {
+    let found = words.all_in(text);
+    match found.first() {
+        Some(word) if found.len() == 1 && word.len() < MIN_CERTAIN => !is_random_beside(text, word),
+        first => first.is_some(),
     }
 }
 
-/// Whether a text without a word is random. `lower` is the text in lower case.
-fn is_random_beside(text: &[u8], lower: &[u8], word: &str) -> bool {
+/// Whether a text without a word is random.
+fn is_random_beside(text: &[u8], word: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
     let mut rest = Vec::with_capacity(text.len());
     let mut end = 0;
     for start in lower.find_iter(word) {

@@ -49,6 +49,12 @@ pub(super) enum Proof {
     JsonWebKey,
     /// The user info of a URL has a password that looks random.
     UrlPassword,
+    /// The text is a password that looks random.
+    Password,
+    /// The text is a user and a password in base64, or such a password alone.
+    Account,
+    /// The text is the value of an HTTP header, and no web token.
+    Header,
 }
 
 /// A format that begins with a keyword.
@@ -101,3 +107,15 @@ impl SecretRule {
         Self { proof, ..self }
     }
 }
+
+/// Between a name and its value: signs, and the words of a sentence, a table or a call.
+macro_rules! separator {
+    () => {
+        concat!(
+            r"(?:[^A-Za-z0-9]{1,24}?(?i:(?:value|is|was|to|t[dh]|type|sensitive|true|default|const|str|string|code|strong|b|bearer|basic|token|bot)\b[^A-Za-z0-9]{1,24}?){0,5}",
+            r#"(?:["'`][A-Za-z0-9_.@-]{1,40}["'`],[ \t]{0,4}["'`])?)"#
+        )
+    };
+}
+
+pub(super) use separator;

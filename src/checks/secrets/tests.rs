@@ -389,6 +389,159 @@ const EXAMPLES: &[(&str, &str)] = &[
         "url-password",
         "postgres://app:{A8}81pwdVP7{A8}@10.20.4.17/orders",
     ),
+    ("apify-token", "apify_api_{A36}"),
+    ("openshift-token", "sha256~{w43}"),
+    ("wakatime-key", "waka_{x8}-{x4}-{x4}-{x4}-{x12}"),
+    ("defined-networking-key", "dnkey-{L26}-{L52}"),
+    ("intra42-secret", "s-s4t2ud-{x64}"),
+    ("zuplo-key", "zpka_{x32}_{x8}"),
+    ("woocommerce-key", "cs_{x40}"),
+    ("mongodb-secret", "mdb_sa_sk_{w40}"),
+    ("dependency-track-key", "odt_{A32}"),
+    ("stackhawk-key", "hawk.{A20}.{A20}"),
+    ("ionic-token", "ion_{L42}"),
+    ("voiceflow-key", "VF.DM.{x24}.{A16}"),
+    ("ubidots-token", "BBFF-{A30}"),
+    ("nightfall-key", "NF-{A32}"),
+    ("pagarme-key", "ak_live_{A30}"),
+    ("fleetbase-key", "flb_live_{A20}"),
+    ("flexport-key", "shltm_{w40}"),
+    ("sourcegraph-license-key", "slk_{x64}"),
+    ("authress-key", "sc_{L12}.{L4}.acc-{L12}.{A40}"),
+    ("clickhouse-key", "4b1d{A38}"),
+    ("endor-key", "endr+{A16}"),
+    ("settlemint-token", "sm_pat_{A16}"),
+    ("gitlab-session", "_gitlab_session={x32}"),
+    ("docker-swarm-token", "SWMTKN-1-{L50}-{L25}"),
+    ("aiven-token", "AVNS_{A19}"),
+    ("baidu-key", "bce-v3/ALTAK-{A21}/{x40}"),
+    (
+        "blockprotocol-key",
+        "b10ck5.{x32}.{x8}-{x4}-{x4}-{x4}-{x12}",
+    ),
+    (
+        "gc-notify-key",
+        "gcntfy-prod-{x8}-{x4}-{x4}-{x4}-{x12}-{x8}-{x4}-{x4}-{x4}-{x12}",
+    ),
+    ("cashfree-key", "cfsk_ma_prod_{x32}_{x8}"),
+    ("cockroachdb-key", "CCDB1_{A22}_{A40}"),
+    ("chief-tools-token", "ctp_{A40}"),
+    ("devcycle-key", "dvc_server_{A40}"),
+    ("lichess-token", "lip_{A20}"),
+    ("lightspeed-token", "lsxs_pt_{A32}"),
+    ("logicmonitor-token", "lmb_{A70}"),
+    ("mergify-key", "mka_{A43}"),
+    ("onfido-token", "api_live.{A11}.{A32}"),
+    (
+        "persona-key",
+        "persona_production_{x8}-{x4}-{x4}-{x4}-{x12}",
+    ),
+    ("pinterest-token", "pina_{A88}"),
+    ("polar-token", "polar_pat_{A43}"),
+    ("rootly-key", "rootly_{x64}"),
+    ("samsara-token", "samsara_api_{A30}"),
+    ("sindri-key", "sindri_{A32}"),
+    ("tableau-token", "{A22}==:{A32}"),
+    ("thunderstore-token", "tss_{A40}"),
+    ("unkey-key", "unkey_{A22}"),
+    ("volcengine-key", "AKLT{A44}"),
+    ("oculus-token", "OC|{d16}|{x32}"),
+    ("ebay-secret", "PRD-{x12}-{x4}-{x4}-{x4}-{x4}"),
+    ("jd-cloud-key", "JDC_{U28}"),
+    ("pangea-token", "pts_{q32}"),
+    ("permit-key", "permit_key_{A84}"),
+    ("logfire-token", "pylf_v1_us_{A43}"),
+    ("tigris-secret", "tsec_{A50}"),
+    ("openvsx-token", "ovsxp_{x8}-{x4}-{x4}-{x4}-{x12}"),
+    ("val-town-token", "vtwn_{A24}"),
+    ("vercel-blob-token", "vercel_blob_rw_{A16}_{A30}"),
+    ("arcjet-key", "ajkey_{L26}"),
+    ("browserbase-key", "bb_live_{A27}"),
+    ("daytona-key", "dtn_{x64}"),
+    ("inngest-key", "signkey-prod-{x64}"),
+    ("mem0-key", "m0-{A40}"),
+    ("trigger-dev-key", "tr_prod_{A24}"),
+    ("twelvelabs-key", "tlk_{U40}"),
+    ("friendli-token", "flp_{A46}"),
+    ("helicone-key", "sk-helicone-{L7}-{L7}-{L7}-{L7}"),
+    ("dify-key", "app-{A24}"),
+    ("courier-key", "pk_prod_{U28}"),
+    ("onesignal-key", "os_v2_app_{q103}"),
+    ("liveblocks-key", "sk_prod_{A64}"),
+    ("builder-io-key", "bpk-{x32}"),
+    ("mercury-token", "secret-token:mercury_production_rma_{A60}"),
+    ("ramp-secret", "ramp_sec_{A48}"),
+    ("socket-token", "sktsec_{A43}_api"),
+    ("aikido-token", "AIK_CI_{A48}"),
+    ("deepsource-token", "dsp_{x40}"),
+    ("depot-token", "depot_org_{x64}"),
+    ("honeybadger-token", "hbp_{A36}"),
+    ("coralogix-key", "cxtp_{A30}"),
+    ("firehydrant-token", "fhb-{x32}"),
+    ("incident-io-key", "inc_{x64}"),
+    ("gitbook-token", "gb_api_{A40}"),
+    ("confluent-cloud-secret", "cflt{A60}"),
+    ("workos-key", "sk_a2V5X3{A74}"),
+    ("langchain-key", "ls__{x32}"),
+    ("airtable-oauth-token", "oaa{A14}.v1.{A200}"),
+    ("hop-token", "ptk_{A43}"),
+    ("canva-secret", "cnvca{A45}"),
+    ("calcom-key", "cal_live_{x32}"),
+    ("crossmint-key", "sk_production_{W120}"),
+    ("jumpcloud-key", "jca_{A36}"),
+    ("posthog-secret-key", "phs_{A43}"),
+    ("shopify-partner-token", "prtapi_{x32}"),
+    ("thingsboard-token", "thingsboard.cloud/api/v1/{A19}7"),
+    (
+        "tines-webhook",
+        "https://acme.tines.com/webhook/{L32}/{L32}",
+    ),
+    (
+        "feishu-webhook",
+        "https://open.feishu.cn/open-apis/bot/v2/hook/{x8}-{x4}-{x4}-{x4}-{x12}",
+    ),
+    (
+        "dingtalk-webhook",
+        "https://oapi.dingtalk.com/robot/send?access_token={x64}",
+    ),
+    (
+        "wecom-webhook",
+        "https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key={x8}-{x4}-{x4}-{x4}-{x12}",
+    ),
+    (
+        "ifttt-webhook",
+        "https://maker.ifttt.com/trigger/door/with/key/{A22}",
+    ),
+    (
+        "logic-apps-webhook",
+        "https://prod-12.westus.logic.azure.com:443/workflows/{x32}/triggers/manual/paths/invoke?api-version=2016-10-01&sig={A43}",
+    ),
+    ("make-webhook", "https://hook.eu1.make.com/{L32}"),
+    ("mattermost-webhook", "https://chat.acme.io/hooks/{L25}7"),
+    (
+        "s3-presigned-url",
+        "https://acme.s3.amazonaws.com/a.zip?X-Amz-Expires=900&X-Amz-Signature={x64}",
+    ),
+    (
+        "one-time-password-secret",
+        "otpauth://totp/acme:ada?secret={Q32}&issuer=acme",
+    ),
+    ("bearer-token", "Authorization: Bearer {A40}"),
+    ("api-key-header", "X-Api-Key: {A39}7"),
+    (
+        "netrc-password",
+        "machine git.acme.io login ci password {A19}-7q",
+    ),
+    (
+        "connection-password",
+        "Server=db.acme.io;User Id=sa;Password={A19}-7q;",
+    ),
+    (
+        "connection-password",
+        "jdbc:mysql://db.acme.io/shop?user=app&password={A19}-7q",
+    ),
+    ("connection-password", "PGPASSWORD={A19}-7q psql"),
+    ("user-password", "curl -u ci:{A19}-7q https://ci.acme.io"),
 ];
 
 fn alphabet(sign: char) -> &'static [u8] {
@@ -405,6 +558,7 @@ fn alphabet(sign: char) -> &'static [u8] {
         'W' => b"123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz",
         'K' => b"qpzry9x8gf2tvdw0s3jn54khce6mua7l",
         'k' => b"QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L",
+        'Q' => b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567",
         'q' => b"abcdefghijklmnopqrstuvwxyz234567",
         _ => panic!("unknown sign {sign}"),
     }
@@ -469,6 +623,9 @@ fn every_kind_is_found_in_prose_settings_and_code() {
         web_token(r#"{"sub":"ada","iat":1}"#, &mut random),
     ));
 
+    let account = BASE64_STANDARD.encode(filled("ci:{A20}-7q", &mut random));
+    examples.push(("basic-account", format!("Authorization: Basic {account}")));
+
     let (_, key) = private_keys().swap_remove(0);
     examples.push(("wrapped-private-key", BASE64_STANDARD.encode(key)));
 
@@ -491,6 +648,34 @@ fn every_kind_is_found_in_prose_settings_and_code() {
     let tested: BTreeSet<_> = examples.iter().map(|(kind, _)| *kind).collect();
     let known: BTreeSet<_> = RULES.iter().map(|rule| rule.kind).collect();
     assert_eq!(tested, known);
+}
+
+#[test]
+fn keys_of_services_are_found_by_their_names() {
+    let mut random = Rng::with_seed(13);
+    for text in [
+        "MAILJET_SECRET_KEY={x32}",
+        "const openWeatherApiKey = '{x32}';",
+        "honeycomb_api_key: {A21}7",
+        "{\"sumoLogic\": {\"accessKey\": \"{A64}\"}}",
+        "https://api.openweathermap.org/data/2.5/weather?q=Bern&appid={x32}",
+        "| Coveralls repo token | {A33} |",
+        "[trello]\ntoken = \"{x64}\"",
+        "The Finnhub API key of the staging account is {L19}7.",
+    ] {
+        let text = filled(text, &mut random);
+        assert_eq!(kinds(&text), ["service-key"], "{text}");
+    }
+    for text in [
+        "TRELLO_KEY_ID={x32}",
+        "trello: see the commit {x40}",
+        "mailjet public key: {x32}",
+        "TRELLO_TOKEN=${TRELLO_TOKEN_FROM_VAULT_7}",
+        "A page about trello.\n\ntoken: {x32}",
+    ] {
+        let text = filled(text, &mut random);
+        assert_eq!(kinds(&text), [""; 0], "{text}");
+    }
 }
 
 /// The keys of `private_keys.txt`, with their names.

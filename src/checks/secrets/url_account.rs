@@ -5,12 +5,13 @@ use percent_encoding::percent_decode;
 
 use super::letter_pairs::unreadable_share;
 use super::randomness::{contains_any, entropy, has_placeholder, is_random};
+use super::word_set::WordSet;
 
-/// Words of passwords in documentation, in lower case.
-const PASSWORDS: [&str; 14] = [
+/// Words of passwords in documentation.
+static PASSWORDS: WordSet = WordSet::new(&[
     "password", "passw0rd", "p@ssw0rd", "pass", "p@ss", "pwd", "secret", "s3cr3t", "token",
     "hunter2", "qwerty", "letmein", "1234", "abcd",
-];
+]);
 /// The minimum share of unreadable pairs in a password of letters.
 const MIN_UNREADABLE: f64 = 0.2;
 /// Names of hosts in documentation, alone or with a top-level domain.
@@ -42,7 +43,7 @@ pub(super) fn url_account(text: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Whether a password looks random, and is no variable of a template.
-fn is_password(encoded: &[u8]) -> bool {
+pub(super) fn is_password(encoded: &[u8]) -> bool {
     let password: Vec<_> = percent_decode(encoded).collect();
     let password = password.as_slice();
     let has = |is: fn(&u8) -> bool| u8::from(password.iter().any(is));
