@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 pub(crate) use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -240,6 +240,11 @@ impl OpenDirectory {
 /// Returns the metadata of an open file.
 pub(crate) fn look_at(file: &File) -> io::Result<Look> {
     Ok(rustix::fs::fstat(file)?.into())
+}
+
+/// Fills `bytes` with those of a file at `offset`, whatever other threads read from it.
+pub(crate) fn read_at(file: &fs::File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(bytes, offset)
 }
 
 /// Options to open a file for reading. They are non-blocking, so that a pipe that has replaced the

@@ -15,16 +15,19 @@ use crate::platform;
 use crate::scan::SourceFile;
 use crate::stat::Stat;
 
-/// The number of files that one thread writes to a directory before others may take over. The path
-/// of the directory is resolved once for that many files.
-const FILES_PER_TASK: usize = 64;
+/// The number of files that one thread reads and then writes before others may take over.
+const FILES_PER_TASK: usize = 256;
+/// The same in bytes. This limits the memory that contents need.
+const BYTES_PER_TASK: u64 = 1 << 20;
 
 impl Cache {
-    /// Carries out a plan. `contents` returns the content of a file. A file that cannot be read,
-    /// written or removed is moved to [`RequestResult::refused`], and the others are completed.
-    pub(crate) fn apply(
+    /// Carries out a plan. `contents` returns the content of a file; it is called in the order of
+    /// `position` and then of the paths. A file that cannot be read, written or removed is moved to
+    /// [`RequestResult::refused`], and the others are completed.
+    pub(crate) fn apply<P: Ord>(
         &mut self,
         plan: CachePlan,
+        position: impl Fn(&SourceFile) -> P,
         contents: impl Fn(&SourceFile) -> Result<Vec<u8>, String> + Sync,
     ) -> Result<Vec<RequestResult>, CacheError> {
         if self.is_up_to_date(&plan) {
@@ -41,7 +44,7 @@ impl Cache {
         }
         let mut failed = remove_files(directory, &plan);
         let mut observed = HashMap::new();
-        for (path, result) in write_files(directory, &plan, &contents) {
+        for (path, result) in write_files(directory, &plan, position, &contents) {
             match result {
                 Ok(stat) => {
                     observed.insert(path, stat);
@@ -82,7 +85,7 @@ impl Cache {
         } else if dry_run {
             self.simulate(plan)
         } else {
-            self.apply(plan, |_| Err(String::new()))
+            self.apply(plan, |_| (), |_| Err(String::new()))
         }
     }
 
@@ -166,43 +169,51 @@ fn remove_files(directory: &CacheDir, plan: &CachePlan) -> HashMap<BString, Stri
 }
 
 /// Writes the files in parallel, and returns the stat or the error of each.
-fn write_files(
+fn write_files<P: Ord>(
     directory: &CacheDir,
     plan: &CachePlan,
+    position: impl Fn(&SourceFile) -> P,
     contents: &(impl Fn(&SourceFile) -> Result<Vec<u8>, String> + Sync),
 ) -> Vec<(BString, io::Result<Stat>)> {
-    type FileToWrite<'p> = ((&'p BStr, &'p BStr), &'p SourceFile);
-    let mut files: Vec<FileToWrite<'_>> = plan
-        .files()
-        .map(|file| (split(&file.source), file))
-        .collect();
-    files.sort_unstable_by_key(|(path, _)| *path);
-    let tasks: Vec<_> = files
-        .chunk_by(|((a, _), _), ((b, _), _)| a == b)
-        .flat_map(|files| files.chunks(FILES_PER_TASK))
-        .collect();
+    let mut files: Vec<&SourceFile> = plan.files().collect();
+    files.sort_by_cached_key(|file| (position(file), file.source.as_bstr()));
+    let tasks = tasks(&files);
 
-    let write_task = |files: &[FileToWrite<'_>]| -> Vec<(BString, io::Result<Stat>)> {
-        let ((parent, _), _) = files[0];
-        let parent = directory.open_for_writing(parent, plan.force);
-        let write = |name: &BStr, file: &SourceFile| {
-            let parent = parent
-                .as_ref()
+    let write_task = |files: &[&SourceFile]| -> Vec<(BString, io::Result<Stat>)> {
+        let read = files.iter().map(|file| (*file, contents(file)));
+        let mut read: Vec<_> = read.collect();
+        read.sort_unstable_by_key(|(file, _)| file.source.as_bstr());
+
+        let mut writer = directory.writer(plan.force);
+        let mut write = |file: &SourceFile, contents: Result<Vec<u8>, String>| {
+            let writer = writer
+                .as_mut()
                 .map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
-            parent.write(name, file.mode, &contents(file).map_err(io::Error::other)?)
+            let contents = contents.map_err(io::Error::other)?;
+            writer.write(file.source.as_bstr(), file.mode, &contents)
         };
-        files
-            .iter()
-            .map(|((_, name), file)| (file.source.clone(), write(name, file)))
+        read.into_iter()
+            .map(|(file, contents)| (file.source.clone(), write(file, contents)))
             .collect()
     };
     tasks.into_par_iter().flat_map_iter(write_task).collect()
 }
 
-/// Splits a path into its directory, which is empty at the top of the cache, and its last segment.
-pub(super) fn split(path: &BString) -> (&BStr, &BStr) {
-    let (directory, name) = path.rsplit_once_str("/").unwrap_or((b"", path));
-    (directory.as_bstr(), name.as_bstr())
+/// Divides the files into parts of limited number and size.
+fn tasks<'t, 'p>(mut files: &'t [&'p SourceFile]) -> Vec<&'t [&'p SourceFile]> {
+    let mut tasks = Vec::new();
+    while !files.is_empty() {
+        let mut bytes = 0;
+        let sizes = files.iter().take(FILES_PER_TASK).map(|file| file.size);
+        let fitting = sizes.take_while(|size| {
+            bytes += size;
+            bytes <= BYTES_PER_TASK
+        });
+        let (task, rest) = files.split_at(fitting.count().max(1));
+        tasks.push(task);
+        files = rest;
+    }
+    tasks
 }
 
 /// Whether the error would occur for every other file as well.

@@ -16,9 +16,12 @@ use crate::plan::{Change, Entry, Op};
 use crate::scan::SourceFile;
 use crate::stat::Stat;
 
+/// The number of paths that one thread looks at before others may take over.
+const PATHS_PER_TASK: usize = 256;
+
 /// Returns those of some files of the cache, each with its present content, that the user can restore
 /// from a commit of their repository.
-pub(crate) type CommittedFiles<'c> = &'c dyn Fn(&[(&BString, Entry)]) -> HashSet<BString>;
+pub(crate) type CommittedFiles<'c> = &'c dyn Fn(&[(&BStr, Entry)]) -> HashSet<BString>;
 
 /// The changes that requests make to a cache.
 pub(crate) struct CachePlan {
@@ -74,8 +77,8 @@ impl Cache {
         let results = plan(&self.manifest, &requests, &on_disk, force, &recoverable);
 
         let observed = on_disk.into_iter().filter_map(|(path, entry)| match entry {
-            DiskEntry::File { stat, .. } if !self.is_recorded(path.as_bstr(), &stat, || true) => {
-                Some((path, stat))
+            DiskEntry::File { stat, .. } if !self.is_recorded(path, &stat, || true) => {
+                Some((path.to_owned(), stat))
             }
             _ => None,
         });
@@ -91,30 +94,30 @@ impl Cache {
     fn foreign_files<'d>(
         &self,
         requests: &[CacheRequest],
-        on_disk: &'d HashMap<BString, DiskEntry>,
-    ) -> Vec<(&'d BString, Entry)> {
+        on_disk: &HashMap<&'d BStr, DiskEntry>,
+    ) -> Vec<(&'d BStr, Entry)> {
         let foreign = on_disk.iter().filter_map(|(path, on_disk)| {
             let DiskEntry::File { mode, id, .. } = *on_disk else {
                 return None;
             };
             let found = Entry { mode, id };
-            let recorded = self.manifest.files.get(path);
+            let recorded = self.manifest.files.get(*path);
             let mut requested = requests
                 .iter()
-                .filter_map(|request| request.files.get(path));
+                .filter_map(|request| request.files.get(*path));
             let is_foreign = !recorded.is_some_and(|file| file.was_written(mode, id))
                 && !requested.any(|requested| *requested == found);
-            is_foreign.then_some((path, found))
+            is_foreign.then_some((*path, found))
         });
         foreign.collect()
     }
 
     /// Reads the entries at all paths that the requests add, keep or give up. Absent ones are left
     /// out.
-    fn find_on_disk(
-        &self,
-        requests: &[CacheRequest],
-    ) -> Result<HashMap<BString, DiskEntry>, CacheError> {
+    fn find_on_disk<'p>(
+        &'p self,
+        requests: &'p [CacheRequest],
+    ) -> Result<HashMap<&'p BStr, DiskEntry>, CacheError> {
         let unneeded = unneeded_files(&self.manifest, requests);
         let requested = requests.iter().flat_map(|request| request.files.keys());
         let mut paths: Vec<&BStr> = requested
@@ -124,11 +127,19 @@ impl Cache {
         paths.sort_unstable();
         paths.dedup();
 
-        let find = |path: &BStr| match self.disk_entry(path) {
-            Ok(DiskEntry::Absent) => None,
-            found => Some(found.map(|entry| (path.to_owned(), entry))),
-        };
-        paths.into_par_iter().filter_map(find).collect()
+        let found = paths.par_chunks(PATHS_PER_TASK).map(|paths| {
+            let mut cursor = self.cursor();
+            let mut found = Vec::with_capacity(paths.len());
+            for path in paths {
+                match self.disk_entry(&mut cursor, path)? {
+                    DiskEntry::Absent => {}
+                    entry => found.push((*path, entry)),
+                }
+            }
+            Ok(found)
+        });
+        let found: Vec<_> = found.collect::<Result<_, CacheError>>()?;
+        Ok(found.into_iter().flatten().collect())
     }
 }
 
@@ -139,7 +150,7 @@ struct Facts<'p> {
     requested: BTreeSet<&'p BStr>,
     /// The files that have no owner after this run, each with the owner whose result counts the removal.
     unneeded: BTreeMap<&'p BStr, &'p CacheOwner>,
-    on_disk: &'p HashMap<BString, DiskEntry>,
+    on_disk: &'p HashMap<&'p BStr, DiskEntry>,
     force: bool,
     /// The files with contents that the cache did not write, but that the user can restore.
     recoverable: &'p HashSet<BString>,
@@ -160,7 +171,7 @@ enum PathDecision {
 fn plan(
     manifest: &Manifest,
     requests: &[CacheRequest],
-    on_disk: &HashMap<BString, DiskEntry>,
+    on_disk: &HashMap<&BStr, DiskEntry>,
     force: bool,
     recoverable: &HashSet<BString>,
 ) -> Vec<RequestResult> {
@@ -203,7 +214,11 @@ fn plan(
 impl Facts<'_> {
     /// Decides about `path`, for which `entry` is requested.
     fn decide(&self, path: &BString, entry: &Entry) -> PathDecision {
-        match self.on_disk.get(path).unwrap_or(&DiskEntry::Absent) {
+        match self
+            .on_disk
+            .get(path.as_bstr())
+            .unwrap_or(&DiskEntry::Absent)
+        {
             DiskEntry::Absent => PathDecision::Added,
             DiskEntry::Unusable(reason) => PathDecision::Refused(reason.clone()),
             DiskEntry::File { mode, id, .. } if (*mode, *id) == (entry.mode, entry.id) => {
@@ -256,7 +271,7 @@ impl Facts<'_> {
                 continue;
             }
             let key = BString::from(path.to_vec());
-            match self.on_disk.get(*path) {
+            match self.on_disk.get(path) {
                 // The file does not exist any more. A directory in its place belongs to the user.
                 None
                 | Some(DiskEntry::Absent | DiskEntry::Blocked(_) | DiskEntry::Directory(_)) => {}

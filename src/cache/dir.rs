@@ -103,83 +103,9 @@ impl CacheDir {
         platform::check_writable(&nearest)
     }
 
-    /// Returns the entry at `path`.
-    ///
-    /// `recorded_id` returns the id of a file with this stat if it need not be read. Its second
-    /// argument returns whether the file system keeps change times.
-    pub(super) fn entry_at(
-        &self,
-        path: &BStr,
-        recorded_id: impl Fn(&Stat, &dyn Fn() -> bool) -> Option<ObjectId>,
-    ) -> io::Result<DiskEntry> {
-        match self.find_entry(path, recorded_id) {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::InvalidFilename | io::ErrorKind::PermissionDenied
-                ) =>
-            {
-                Ok(DiskEntry::Unusable(error.to_string()))
-            }
-            found => found,
-        }
-    }
-
-    /// Returns the entry at `path`. A path that cannot be read or does not fit the file system is
-    /// an error here.
-    fn find_entry(
-        &self,
-        path: &BStr,
-        recorded_id: impl Fn(&Stat, &dyn Fn() -> bool) -> Option<ObjectId>,
-    ) -> io::Result<DiskEntry> {
-        let (parent, name) = match self.resolve(path, false) {
-            Ok(found) => found,
-            Err(Unresolved::Missing) => return Ok(DiskEntry::Absent),
-            Err(Unresolved::NotADirectory(above)) => return Ok(DiskEntry::Blocked(above)),
-            Err(Unresolved::Io(error)) => return Err(error),
-        };
-        let Some(look) = platform::look(&parent, name)? else {
-            return Ok(DiskEntry::Absent);
-        };
-        let Look {
-            kind,
-            mode,
-            stat,
-            device,
-        } = look;
-        match kind {
-            FileKind::File => {}
-            FileKind::Directory => {
-                let mut inside = Vec::new();
-                files_below(&parent.open_dir_nofollow(name)?, path, &mut inside)?;
-                inside.sort();
-                return Ok(DiskEntry::Directory(inside));
-            }
-            FileKind::Link | FileKind::Special => return Ok(DiskEntry::Other),
-        }
-
-        let keeps_change_times = || self.change_times.are_kept(&parent, name, device);
-        let id = match recorded_id(&stat, &keeps_change_times) {
-            Some(id) => id,
-            None => {
-                let file = match open_file(&parent, name) {
-                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                        return Ok(DiskEntry::Other);
-                    }
-                    opened => opened?,
-                };
-                match hash_reader(Kind::Blob, stat.size, file)? {
-                    Some(id) => id,
-                    None => return Ok(DiskEntry::Other),
-                }
-            }
-        };
-        Ok(DiskEntry::File { mode, id, stat })
-    }
-
     /// Reads the file at `path`; `None` unless it is a regular file.
     pub(super) fn read(&self, path: &BStr) -> io::Result<Option<Vec<u8>>> {
-        let Ok((parent, name)) = self.resolve(path, false) else {
+        let Ok((parent, name)) = self.resolve(path) else {
             return Ok(None);
         };
         let look = platform::look(&parent, name)?;
@@ -191,22 +117,12 @@ impl CacheDir {
         Ok(Some(contents))
     }
 
-    /// Opens a directory of the cache to write files into it, and creates it if necessary. With
-    /// `force`, a link or a file in its place is deleted; without, that is an error.
-    pub(super) fn open_for_writing(&self, directory: &BStr, force: bool) -> io::Result<WriteDir> {
-        let mut prefix = directory.to_owned();
-        if !prefix.is_empty() {
-            prefix.push(b'/');
-        }
-        let directory = loop {
-            match self.resolve(prefix.as_bstr(), true) {
-                Ok((directory, _)) => break directory,
-                Err(Unresolved::NotADirectory(at)) if force => self.unlink_for_directory(&at)?,
-                Err(error) => return Err(error.into()),
-            }
-        };
-        Ok(WriteDir {
-            directory,
+    /// Returns a writer of files for one thread. With `force`, a link or a file in the place of a
+    /// directory is deleted, and so is a directory in the place of a file; without, that is an
+    /// error.
+    pub(super) fn writer(&self, force: bool) -> io::Result<FileWriter<'_>> {
+        Ok(FileWriter {
+            cursor: self.cursor(),
             staging: self.staging_dir()?,
             force,
         })
@@ -232,7 +148,7 @@ impl CacheDir {
     pub(super) fn remove(&self, path: &BStr) -> io::Result<()> {
         self.unlink(path)?;
         for slash in path.rfind_iter(b"/") {
-            let Ok((parent, name)) = self.resolve(path[..slash].as_bstr(), false) else {
+            let Ok((parent, name)) = self.resolve(path[..slash].as_bstr()) else {
                 break;
             };
             if parent.remove_dir(name).is_err() {
@@ -268,35 +184,161 @@ impl CacheDir {
     }
 
     fn unlink(&self, path: &BStr) -> io::Result<()> {
-        match self.resolve(path, false) {
+        match self.resolve(path) {
             Ok((parent, name)) => parent.remove_file(name),
             Err(Unresolved::Io(error)) => Err(error),
             Err(Unresolved::Missing | Unresolved::NotADirectory(_)) => Ok(()),
         }
     }
 
-    /// Opens the directory that contains `path`, and returns it with the last segment. With
-    /// `create`, missing directories are created.
-    fn resolve<'p>(&self, path: &'p BStr, create: bool) -> Result<(Dir, &'p Path), Unresolved> {
-        let mut directory = self.dir.try_clone().map_err(Unresolved::Io)?;
-        let mut start = 0;
-        for slash in path.find_iter(b"/") {
-            let segment = path_of(&path[start..slash]).as_os_str();
-            let opened = if create {
-                open_or_create(&directory, segment)
+    /// Opens the directory that contains `path`, and returns it with the last segment.
+    fn resolve<'p>(&self, path: &'p BStr) -> Result<(Dir, &'p Path), Unresolved> {
+        let mut cursor = self.cursor();
+        let (_, name) = cursor.parent_of(path)?;
+        let directory = match cursor.opened.pop() {
+            Some((_, directory)) => directory,
+            None => self.dir.try_clone().map_err(Unresolved::Io)?,
+        };
+        Ok((directory, name))
+    }
+
+    /// Returns a cursor at the top of the cache.
+    pub(super) fn cursor(&self) -> Cursor<'_> {
+        Cursor {
+            cache: self,
+            opened: Vec::new(),
+        }
+    }
+}
+
+/// Resolves one path after the other. The directories above the last path stay open, so that paths
+/// in their order open each directory once.
+pub(super) struct Cursor<'c> {
+    cache: &'c CacheDir,
+    /// The open directories, each in the one before it, with their names.
+    opened: Vec<(BString, Dir)>,
+}
+
+impl Cursor<'_> {
+    /// Returns the entry at `path`.
+    ///
+    /// `recorded_id` returns the id of a file with this stat if it need not be read. Its second
+    /// argument returns whether the file system keeps change times.
+    pub(super) fn entry_at(
+        &mut self,
+        path: &BStr,
+        recorded_id: impl Fn(&Stat, &dyn Fn() -> bool) -> Option<ObjectId>,
+    ) -> io::Result<DiskEntry> {
+        match self.find_entry(path, recorded_id) {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidFilename | io::ErrorKind::PermissionDenied
+                ) =>
+            {
+                Ok(DiskEntry::Unusable(error.to_string()))
+            }
+            found => found,
+        }
+    }
+
+    /// Returns the entry at `path`. A path that cannot be read or does not fit the file system is
+    /// an error here.
+    fn find_entry(
+        &mut self,
+        path: &BStr,
+        recorded_id: impl Fn(&Stat, &dyn Fn() -> bool) -> Option<ObjectId>,
+    ) -> io::Result<DiskEntry> {
+        let change_times = &self.cache.change_times;
+        let (parent, name) = match self.parent_of(path) {
+            Ok(found) => found,
+            Err(Unresolved::Missing) => return Ok(DiskEntry::Absent),
+            Err(Unresolved::NotADirectory(above)) => return Ok(DiskEntry::Blocked(above)),
+            Err(Unresolved::Io(error)) => return Err(error),
+        };
+        let Some(look) = platform::look(parent, name)? else {
+            return Ok(DiskEntry::Absent);
+        };
+        let Look {
+            kind,
+            mode,
+            stat,
+            device,
+        } = look;
+        match kind {
+            FileKind::File => {}
+            FileKind::Directory => {
+                let mut inside = Vec::new();
+                files_below(&parent.open_dir_nofollow(name)?, path, &mut inside)?;
+                inside.sort();
+                return Ok(DiskEntry::Directory(inside));
+            }
+            FileKind::Link | FileKind::Special => return Ok(DiskEntry::Other),
+        }
+
+        let keeps_change_times = || change_times.are_kept(parent, name, device);
+        let id = match recorded_id(&stat, &keeps_change_times) {
+            Some(id) => id,
+            None => {
+                let file = match open_file(parent, name) {
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                        return Ok(DiskEntry::Other);
+                    }
+                    opened => opened?,
+                };
+                match hash_reader(Kind::Blob, stat.size, file)? {
+                    Some(id) => id,
+                    None => return Ok(DiskEntry::Other),
+                }
+            }
+        };
+        Ok(DiskEntry::File { mode, id, stat })
+    }
+
+    /// Opens the directory that contains `path`, and returns it with the last segment.
+    fn parent_of<'p>(&mut self, path: &'p BStr) -> Result<(&Dir, &'p Path), Unresolved> {
+        let (parent, name) = split(path);
+        Ok((self.enter(parent, false)?, path_of(name)))
+    }
+
+    /// Opens the directory at `path`, one segment at a time. With `create`, missing directories are
+    /// created.
+    fn enter(&mut self, path: &BStr, create: bool) -> Result<&Dir, Unresolved> {
+        let segments = || {
+            path.split(|byte| *byte == b'/')
+                .filter(|one| !one.is_empty())
+        };
+        let opened = self.opened.iter().map(|(name, _)| name);
+        let common = segments().zip(opened).take_while(|(a, b)| a == b).count();
+        self.opened.truncate(common);
+
+        for segment in segments().skip(common) {
+            let above = self.current();
+            let name = path_of(segment).as_os_str();
+            let directory = if create {
+                open_or_create(above, name)
             } else {
-                directory.open_dir_nofollow(segment)
+                above.open_dir_nofollow(name)
             };
-            directory = opened.map_err(|error| match error.kind() {
+            let directory = directory.map_err(|error| match error.kind() {
                 io::ErrorKind::NotFound => Unresolved::Missing,
                 _ if platform::is_no_directory(&error) => {
-                    Unresolved::NotADirectory(path[..slash].into())
+                    let depth = self.opened.len() + 1;
+                    let at: Vec<_> = segments().take(depth).collect();
+                    Unresolved::NotADirectory(at.join(&b'/').into())
                 }
                 _ => Unresolved::Io(error),
             })?;
-            start = slash + 1;
+            self.opened.push((segment.into(), directory));
         }
-        Ok((directory, path_of(&path[start..])))
+        Ok(self.current())
+    }
+
+    /// The directory that was entered last.
+    fn current(&self) -> &Dir {
+        self.opened
+            .last()
+            .map_or(&self.cache.dir, |(_, directory)| directory)
     }
 }
 
@@ -321,29 +363,35 @@ impl From<Unresolved> for io::Error {
     }
 }
 
-/// A directory of the cache, opened to write files into it.
-pub(super) struct WriteDir {
-    directory: Dir,
+/// Writes files into the cache. In the order of their paths, each directory is opened once.
+pub(super) struct FileWriter<'c> {
+    cursor: Cursor<'c>,
     staging: Dir,
-    /// Whether a directory in the place of a file is deleted with its content.
     force: bool,
 }
 
-impl WriteDir {
-    /// Writes a file: completely under another name first, and then renamed.
-    pub(super) fn write(&self, name: &BStr, mode: Mode, contents: &[u8]) -> io::Result<Stat> {
+impl FileWriter<'_> {
+    /// Writes a file: completely under another name first, and then renamed. Missing directories
+    /// are created.
+    pub(super) fn write(&mut self, path: &BStr, mode: Mode, contents: &[u8]) -> io::Result<Stat> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
 
+        let (directory, name) = split(path);
+        self.open_directory(directory)?;
+        let directory = self.cursor.current();
         let name = path_of(name);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let staged = format!("{}-{number}", std::process::id());
         let mut file = self.staging.open_with(&staged, &platform::making(mode))?;
         let written = file.write_all(contents).and_then(|()| {
-            let present = platform::look(&self.directory, name)?;
-            if present.is_some_and(|look| look.kind == FileKind::Directory) {
-                self.remove_directory(name)?;
+            let rename = || self.staging.rename(&staged, directory, name);
+            match rename() {
+                Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                    self.remove_directory(directory, name)?;
+                    rename()
+                }
+                renamed => renamed,
             }
-            self.staging.rename(&staged, &self.directory, name)
         });
         if let Err(error) = written {
             let _ = self.staging.remove_file(&staged);
@@ -352,13 +400,26 @@ impl WriteDir {
         Ok(platform::look_at(&file)?.stat)
     }
 
+    /// Opens a directory of the cache, and creates it if necessary.
+    fn open_directory(&mut self, path: &BStr) -> io::Result<()> {
+        loop {
+            match self.cursor.enter(path, true) {
+                Ok(_) => return Ok(()),
+                Err(Unresolved::NotADirectory(at)) if self.force => {
+                    self.cursor.cache.unlink_for_directory(&at)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
     /// Deletes the directory `name` to make room for a file. Unless forced, only if no file is in
     /// it.
-    fn remove_directory(&self, name: &Path) -> io::Result<()> {
+    fn remove_directory(&self, directory: &Dir, name: &Path) -> io::Result<()> {
         if self.force {
-            self.directory.remove_dir_all(name)
+            directory.remove_dir_all(name)
         } else {
-            remove_empty(&self.directory, name)
+            remove_empty(directory, name)
         }
     }
 }
@@ -407,4 +468,10 @@ fn open_or_create(directory: &Dir, name: &OsStr) -> io::Result<Dir> {
 
 fn open_file(directory: &Dir, name: &Path) -> io::Result<File> {
     directory.open_with(name, platform::reading().follow(FollowSymlinks::No))
+}
+
+/// Splits a path into its directory, which is empty at the top of the cache, and its last segment.
+pub(super) fn split(path: &BStr) -> (&BStr, &BStr) {
+    let (directory, name) = path.rsplit_once_str("/").unwrap_or((b"", path));
+    (directory.as_bstr(), name.as_bstr())
 }

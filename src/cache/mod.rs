@@ -80,7 +80,7 @@ mod tests {
             let plan = cache
                 .plan(vec![request], false, &|_| HashSet::new())
                 .unwrap();
-            cache.apply(plan, |_| Ok(contents.into())).unwrap();
+            cache.apply(plan, |_| (), |_| Ok(contents.into())).unwrap();
         };
         sync(request("a", "a.md", "one"), "one");
 

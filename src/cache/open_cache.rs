@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bstr::{BStr, BString, ByteSlice};
 use cap_std::fs::Dir;
 
-use super::dir::{CacheDir, DiskEntry};
+use super::dir::{CacheDir, Cursor, DiskEntry};
 use super::error::{CacheError, open_error, with_file_name};
 use super::manifest::{Cached, LoadError, Manifest};
 use super::overlay::Overlay;
@@ -138,7 +138,7 @@ impl Cache {
         path: &BString,
         file: &Cached,
     ) -> Result<Option<Condition>, CacheError> {
-        Ok(match self.disk_entry(path.as_bstr())? {
+        Ok(match self.disk_entry(&mut self.cursor(), path.as_bstr())? {
             DiskEntry::Absent => Some(Condition::Missing),
             DiskEntry::File { mode, id, .. } if file.was_written(mode, id) => None,
             _ => Some(Condition::Changed),
@@ -174,12 +174,22 @@ impl Cache {
             .collect()
     }
 
-    /// Returns what exists at `path`, including the changes of simulated plans.
-    pub(super) fn disk_entry(&self, path: &BStr) -> Result<DiskEntry, CacheError> {
+    /// A cursor in the directory of the cache; `None` if that does not exist.
+    pub(super) fn cursor(&self) -> Option<Cursor<'_>> {
+        self.directory.as_ref().map(CacheDir::cursor)
+    }
+
+    /// Returns what exists at `path`, including the changes of simulated plans. `cursor` is one of
+    /// [`Self::cursor`].
+    pub(super) fn disk_entry(
+        &self,
+        cursor: &mut Option<Cursor<'_>>,
+        path: &BStr,
+    ) -> Result<DiskEntry, CacheError> {
         if let Some(simulated) = self.simulated.get(path) {
             return Ok(simulated.clone());
         }
-        let Some(directory) = &self.directory else {
+        let Some(cursor) = cursor else {
             return Ok(self.simulated.merge(path, DiskEntry::Absent));
         };
 
@@ -189,7 +199,7 @@ impl Cache {
                 .filter(|_| self.is_recorded(path, stat, keeps_change_times))
                 .map(|file| file.entry.id)
         };
-        let found = directory
+        let found = cursor
             .entry_at(path, recorded_id)
             .map_err(|source| open_error(&self.path, source))?;
         Ok(self.simulated.merge(path, found))

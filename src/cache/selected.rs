@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
+use super::dir::split;
 use super::open_cache::Cache;
 use super::own_files::is_own_name;
 use super::request::{CacheOwner, Reason};
@@ -77,20 +78,32 @@ impl Selected {
     /// Refuses all but the first of several paths that a case-insensitive file system cannot
     /// distinguish. A file and a directory of the same name count as such paths.
     fn refuse_equal_names(&mut self) {
-        let mut seen: HashMap<BString, BString> = HashMap::new();
+        let mut seen: HashMap<BString, &BString> = HashMap::new();
         let mut refused = Vec::new();
+        // Files of one directory follow each other, and none of them has the name of a directory
+        // above.
+        let mut above: Option<(&BStr, Option<&BString>)> = None;
         for path in self.files.keys() {
-            let ends = path.find_iter(b"/").chain([path.len()]);
-            let first = ends
-                .filter_map(|end| seen.get(&folded(&path[..end])))
-                .next();
+            let (directory, _) = split(path.as_bstr());
+            let of_directory = match above {
+                Some((known, file)) if known == directory => file,
+                _ => {
+                    let ends = path.find_iter(b"/");
+                    let mut files = ends.filter_map(|end| seen.get(&folded(&path[..end])));
+                    let file = files.next().copied();
+                    above = Some((directory, file));
+                    file
+                }
+            };
+            let name = folded(path);
+            let first = of_directory.or_else(|| seen.get(&name).copied());
             match first {
                 Some(first) => {
                     let reason = format!("`{}` has the same name", escaped(first));
                     refused.push((path.clone(), reason));
                 }
                 None => {
-                    seen.insert(folded(path), path.clone());
+                    seen.insert(name, path);
                 }
             }
         }

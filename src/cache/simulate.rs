@@ -6,12 +6,12 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 
-use bstr::{BStr, BString};
+use bstr::{BStr, BString, ByteSlice};
 use cap_std::fs::{Dir, OpenOptions};
 
-use super::apply::{affects_all_files, split};
+use super::apply::affects_all_files;
 use super::cache_plan::CachePlan;
-use super::dir::{CacheDir, DiskEntry};
+use super::dir::{CacheDir, DiskEntry, split};
 use super::error::{CacheError, open_error, with_file_name, write_error};
 use super::open_cache::Cache;
 use super::own_files::{CACHEDIR_TAG_NAME, GITIGNORE_NAME, LOCK};
@@ -70,7 +70,7 @@ impl Cache {
         let mut checked: HashMap<&BStr, Option<String>> = HashMap::new();
         let written = plan.files().map(|file| &file.source);
         for path in written.chain(plan.deleted()) {
-            let (parent, _) = split(path);
+            let (parent, _) = split(path.as_bstr());
             let failure = match checked.get(parent) {
                 Some(failure) => failure,
                 None => {

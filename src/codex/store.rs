@@ -13,6 +13,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::clone_check::{self, TIP};
 use super::objects::pack::{Encoded, PackWriter, Written};
 use super::objects::tree::TreeError;
+use super::packed_blobs::{BlobReader, PackPosition, PackedBlobs};
 use super::temp_clone::{LOCK, TempCloneDir};
 use crate::object::ObjectId;
 use crate::paths::shown;
@@ -345,11 +346,7 @@ impl Store {
 
     /// A reader of blobs that threads can share.
     pub(crate) fn contents(&self) -> Contents {
-        Contents {
-            path: self.path.clone(),
-            alternate: self.alternate().clone(),
-            idle: Mutex::default(),
-        }
+        Contents::new(self.path.clone(), self.alternate().clone())
     }
 
     /// Writes a pack of these trees and commits, in an order in which a delta follows its base.
@@ -592,20 +589,62 @@ pub(crate) struct Search {
 pub(crate) struct Contents {
     path: PathBuf,
     alternate: Option<PathBuf>,
-    idle: Mutex<Vec<git2::Repository>>,
+    packed: PackedBlobs,
+    idle: Mutex<Vec<ContentReader>>,
+}
+
+/// The state of one thread that reads contents.
+struct ContentReader {
+    blobs: BlobReader,
+    /// For objects that [`PackedBlobs`] leaves to libgit2.
+    repository: Option<git2::Repository>,
 }
 
 impl Contents {
+    fn new(path: PathBuf, alternate: Option<PathBuf>) -> Self {
+        let own = path.join("objects");
+        let directories = [Some(own.as_path()), alternate.as_deref()];
+        Self {
+            packed: PackedBlobs::open(directories.into_iter().flatten()),
+            path,
+            alternate,
+            idle: Mutex::default(),
+        }
+    }
+
     /// The contents with this id; an error if the clone does not hold them.
     pub(crate) fn read(&self, id: ObjectId) -> Result<Vec<u8>, StoreError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = idle().pop();
-        let repository = waiting.map_or_else(|| self.open(), Ok)?;
-        let contents = repository
-            .find_blob(oid_of(id))
-            .map(|blob| blob.content().to_vec());
-        idle().push(repository);
-        Ok(contents?)
+        let mut reader = waiting.unwrap_or_else(|| ContentReader {
+            blobs: BlobReader::new(),
+            repository: None,
+        });
+        let contents = match reader.blobs.read(&self.packed, id) {
+            Some(contents) => Ok(contents),
+            None => self.read_with_libgit2(&mut reader.repository, id),
+        };
+        idle().push(reader);
+        contents
+    }
+
+    /// Where the contents are in the packs. Reading in this order is fastest.
+    pub(crate) fn position(&self, id: ObjectId) -> Option<PackPosition> {
+        self.packed.position(id)
+    }
+
+    fn read_with_libgit2(
+        &self,
+        opened: &mut Option<git2::Repository>,
+        id: ObjectId,
+    ) -> Result<Vec<u8>, StoreError> {
+        let repository = match opened.take() {
+            Some(repository) => repository,
+            None => self.open()?,
+        };
+        let repository = opened.insert(repository);
+        let blob = repository.find_blob(oid_of(id))?;
+        Ok(blob.content().to_vec())
     }
 
     fn open(&self) -> Result<git2::Repository, git2::Error> {

@@ -132,11 +132,17 @@ impl CacheUpdate<'_> {
             in_commit(group.path, files)
         })?;
         let sources = sources(group);
-        let mut results = apply_plan(self.request, &mut cache, plan, |file| {
-            let (index, source) = sources.get(&file.source).ok_or("it is not a source")?;
-            let contents = self.contents.read(*index, source);
-            contents.map_err(|error| error.to_string())
-        })?;
+        let mut results = apply_plan(
+            self.request,
+            &mut cache,
+            plan,
+            |_| (),
+            |file| {
+                let (index, source) = sources.get(&file.source).ok_or("it is not a source")?;
+                let contents = self.contents.read(*index, source);
+                contents.map_err(|error| error.to_string())
+            },
+        )?;
 
         let of_removed = results.split_off(group.projects.len());
         for (published, result) in group.projects.iter().zip(&results) {

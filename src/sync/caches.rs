@@ -30,11 +30,12 @@ pub(super) fn open_cache(request: &SyncRequest<'_>, path: &Path) -> Result<Cache
 }
 
 /// Applies a plan to a cache, or in a dry run simulates it. `contents` returns the content of a
-/// file.
-pub(super) fn apply_plan(
+/// file; it is called in the order of `position`.
+pub(super) fn apply_plan<P: Ord>(
     request: &SyncRequest<'_>,
     cache: &mut Cache,
     plan: CachePlan,
+    position: impl Fn(&SourceFile) -> P,
     contents: impl Fn(&SourceFile) -> Result<Vec<u8>, String> + Sync,
 ) -> Result<Vec<RequestResult>, CacheError> {
     if request.dry_run {
@@ -45,7 +46,7 @@ pub(super) fn apply_plan(
     let stage = Stage::Write;
     reporter.event(&Event::Started { stage });
     let counter = Counter::new(reporter, stage, None);
-    let results = cache.apply(plan, |file| {
+    let results = cache.apply(plan, position, |file| {
         counter.file();
         contents(file)
     });

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use crate::codex::source_repository::SourceRepositories;
 use crate::paths::{join_below, resolved};
@@ -14,23 +14,23 @@ use crate::platform::bytes_of;
 /// Returns those of `files`, which are below the directory of a cache, that the checked-out commit has
 /// with the same content and mode. Git can restore them. There are none if the repository cannot be
 /// read.
-pub(super) fn in_commit(cache: &Path, files: &[(&BString, Entry)]) -> HashSet<BString> {
+pub(super) fn in_commit(cache: &Path, files: &[(&BStr, Entry)]) -> HashSet<BString> {
     committed(cache, files).unwrap_or_default()
 }
 
-fn committed(cache: &Path, files: &[(&BString, Entry)]) -> Option<HashSet<BString>> {
+fn committed(cache: &Path, files: &[(&BStr, Entry)]) -> Option<HashSet<BString>> {
     let directory = resolved(cache);
     let repository = SourceRepositories::default().of(&directory).ok()??;
     let tree = repository.head().ok()??.tree;
     let below = directory.strip_prefix(repository.directory()?).ok()?;
     let below = BString::from(bytes_of(below));
 
-    let is_committed = |path: &BString, found: &Entry| {
-        let path = join_below(below.as_bstr(), path.as_bstr());
+    let is_committed = |path: &BStr, found: &Entry| {
+        let path = join_below(below.as_bstr(), path);
         repository.has_file(tree, path.as_bstr(), found.mode, found.id)
     };
     let committed = files
         .iter()
         .filter(|(path, found)| is_committed(path, found));
-    Some(committed.map(|(path, _)| (*path).clone()).collect())
+    Some(committed.map(|(path, _)| (*path).to_owned()).collect())
 }

@@ -173,6 +173,9 @@ impl CodexSelector {
     ) -> impl Iterator<Item = String> + 'p {
         let mut matched = vec![false; project.from_codex.include.len()];
         for path in paths {
+            if matched.iter().all(|matched| *matched) {
+                break;
+            }
             for rule in self.claims.matching(path) {
                 // A selector for frontmatter is not made from an include.
                 if let Some(matched) = matched.get_mut(self.includes[rule]) {

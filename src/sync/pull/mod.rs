@@ -234,7 +234,8 @@ impl<'r> PullRun<'r> {
         self.set_sizes(planned.chain(withheld.iter_mut().map(|pull| &mut pull.plan)));
         let mut reports: Vec<_> = withheld.into_iter().map(report::withheld).collect();
         let contents = self.session.store.as_ref().map(Store::contents);
-        let applied = apply_plan(self.request, &mut cache, plan, |file| {
+        let position = |file: &SourceFile| contents.as_ref()?.position(file.id);
+        let applied = apply_plan(self.request, &mut cache, plan, position, |file| {
             let contents = contents.as_ref().ok_or("the file was not fetched")?;
             contents.read(file.id).map_err(|error| error.to_string())
         });
