@@ -9,6 +9,7 @@
 //! cargo bench --bench compare -- start      # the start-up time alone, compared with `true`
 //! cargo bench --bench compare -- sign       # the time that 500 ssh signatures add to a sync
 //! cargo bench --bench compare -- L checks   # the time that the checks and guards add to a sync
+//! cargo bench --bench compare -- pull       # a pull of 22,000 files, compared with git
 //! ```
 //!
 //! The alternatives are a shell script (shallow clone, rsync, one commit per project, one push), an
@@ -23,10 +24,11 @@
 
 mod checks;
 mod documents;
+mod pull;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use fractary_codex::internals::whole;
@@ -135,6 +137,10 @@ fn main() {
         .find_map(|choice| choice.strip_prefix("baseline="));
     if chosen.iter().any(|c| c == "checks") {
         checks::print_table(&chosen);
+        return;
+    }
+    if chosen.iter().any(|c| c == "pull") {
+        pull::print_table(baseline);
         return;
     }
     println!(
@@ -528,21 +534,7 @@ impl World {
                 .env(format!("GIT_{role}_NAME"), "b")
                 .env(format!("GIT_{role}_EMAIL"), "b@b");
         }
-        let mut child = command.stdout(Stdio::null()).spawn().unwrap();
-        let status = format!("/proc/{}/status", child.id());
-        let mut peak = 0;
-        let ended = loop {
-            let read = fs::read_to_string(&status).unwrap_or_default();
-            let line = read.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            peak = line
-                .and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
-                .unwrap_or(peak);
-            match child.try_wait().unwrap() {
-                Some(ended) => break ended,
-                None => std::thread::park_timeout(std::time::Duration::from_millis(1)),
-            }
-        };
-        assert!(ended.success());
+        let peak = peak_memory(command.stdout(Stdio::null()).spawn().unwrap());
         if contender == Contender::Program {
             peak
         } else {
@@ -568,6 +560,25 @@ impl Contender {
             Self::Plumbing => "plumbing",
         }
     }
+}
+
+/// Waits for a process that must succeed. Returns its peak memory in KiB.
+fn peak_memory(mut child: Child) -> u64 {
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    let ended = loop {
+        let read = fs::read_to_string(&status).unwrap_or_default();
+        let line = read.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        peak = line
+            .and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+            .unwrap_or(peak);
+        match child.try_wait().unwrap() {
+            Some(ended) => break ended,
+            None => std::thread::park_timeout(std::time::Duration::from_millis(1)),
+        }
+    };
+    assert!(ended.success());
+    peak
 }
 
 fn write(path: &Path, content: &str) {
