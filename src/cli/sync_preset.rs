@@ -20,7 +20,7 @@ pub(crate) struct PresetPatterns {
 
 impl SyncPreset {
     /// `sync.to_codex`.
-    pub(crate) fn to_codex(self) -> PresetPatterns {
+    pub(crate) fn published(self) -> PresetPatterns {
         PresetPatterns {
             include: match self {
                 Self::Standard => &["docs/**", "README.md", "CLAUDE.md"],
@@ -31,7 +31,7 @@ impl SyncPreset {
     }
 
     /// `sync.from_codex`: the shared documentation, which is that of the codex itself.
-    pub(crate) fn from_codex(self) -> PresetPatterns {
+    pub(crate) fn pulled(self) -> PresetPatterns {
         PresetPatterns {
             include: &["codex://{org}/{codex_repo}/docs/**"],
             exclude: self.exclude(),

@@ -102,8 +102,8 @@ fn assignments(arguments: &ConfigUpdateArgs) -> Vec<(Vec<&'static str>, Value)> 
     }
     if let Some(preset) = arguments.sync_preset {
         let directions = [
-            ("to_codex", preset.to_codex()),
-            ("from_codex", preset.from_codex()),
+            ("to_codex", preset.published()),
+            ("from_codex", preset.pulled()),
         ];
         for (direction, patterns) in directions {
             assignments.push((vec!["sync", direction, "include"], json!(patterns.include)));

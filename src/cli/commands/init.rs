@@ -403,7 +403,7 @@ fn codex_section(
 
 /// The patterns of a preset.
 fn preset_lines(preset: SyncPreset) -> String {
-    let [to_codex, from_codex] = [preset.to_codex(), preset.from_codex()];
+    let [to_codex, from_codex] = [preset.published(), preset.pulled()];
     let mut lines = String::new();
     for (direction, patterns) in [("to_codex", to_codex), ("from_codex", from_codex)] {
         lines.push_str(&format!("    {direction}:\n"));
