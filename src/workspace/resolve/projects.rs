@@ -44,8 +44,13 @@ pub(super) fn resolve(
     let compiled = source_patterns::compile(&patterns);
     let with_patterns: Vec<_> = names.into_iter().zip(&patterns).collect();
     let projects = findings.of_each(&with_patterns, |(name, patterns), findings| {
-        resolver.project(name, &compiled[patterns], findings)
+        resolver.project(name, compiled[patterns].as_ref().ok(), findings)
     });
+    for (name, patterns) in with_patterns {
+        if let Err(errors) = &compiled[patterns] {
+            report_unusable(name, errors, findings);
+        }
+    }
     let mut projects: Vec<Project> = projects.into_iter().flatten().collect();
     projects.sort_by(|a, b| a.name.cmp(&b.name));
 
@@ -91,11 +96,11 @@ struct ProjectResolver<'c> {
 }
 
 impl<'c> ProjectResolver<'c> {
-    /// Resolves the project `name`; `None` if it is invalid.
+    /// Resolves the project `name`; `None` if it is invalid. `claims` are `None` if its patterns are.
     fn project(
         &self,
         name: &str,
-        claims: &Result<Arc<Claims>, Vec<InvalidPattern>>,
+        claims: Option<&Arc<Claims>>,
         findings: &mut Findings,
     ) -> Option<Project> {
         let configuration = self.configuration;
@@ -105,7 +110,7 @@ impl<'c> ProjectResolver<'c> {
         let to = self.destination(name, &values, findings);
         let include = codex_patterns::includes(configuration, name, &values, findings);
         let exclude = codex_patterns::excludes(configuration, name, &values, findings);
-        let claims = check_claims(name, claims, findings)?;
+        let claims = claims?.clone();
         let cache_dir = self.cache(&root, findings);
 
         let sync = configuration.project_sync(name);
@@ -278,22 +283,12 @@ fn check_settings(raw: RawChecks) -> CheckSettings {
     }
 }
 
-/// Returns the compiled patterns, or reports the error. Each pattern was checked before, so the
-/// only remaining error is a set of patterns that is too large.
-fn check_claims(
-    name: &str,
-    claims: &Result<Arc<Claims>, Vec<InvalidPattern>>,
-    findings: &mut Findings,
-) -> Option<Arc<Claims>> {
-    match claims {
-        Ok(claims) => Some(claims.clone()),
-        Err(errors) => {
-            if findings.errors.is_empty() {
-                let reason = errors.first().map(ToString::to_string).unwrap_or_default();
-                let message = format!("the patterns of `{name}` cannot be used: {reason}");
-                findings.error(Problem::new(message));
-            }
-            None
-        }
+/// Reports that the patterns of a project cannot be compiled. Each pattern was checked before, so if
+/// no error was reported, the set of the patterns is too large.
+fn report_unusable(name: &str, errors: &[InvalidPattern], findings: &mut Findings) {
+    if findings.errors.is_empty() {
+        let reason = errors.first().map(ToString::to_string).unwrap_or_default();
+        let message = format!("the patterns of `{name}` cannot be used: {reason}");
+        findings.error(Problem::new(message));
     }
 }
