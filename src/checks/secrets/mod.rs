@@ -49,7 +49,7 @@ static RULES: LazyLock<Vec<&SecretRule>> =
 
 /// Detects the secrets of a file.
 pub(super) fn detect(contents: &[u8]) -> Vec<Detection> {
-    let mut found = Found::default();
+    let mut found = FoundSecrets::default();
     let mut searched = 0;
     let is_varied = |word: &Range<usize>| is_varied(&contents[word.clone()]);
     for word in long_words(contents).filter(is_varied) {
@@ -93,9 +93,9 @@ pub(super) fn detect(contents: &[u8]) -> Vec<Detection> {
 
 /// The secrets that were found: their ends and what is reported, by their starts.
 #[derive(Default)]
-struct Found(BTreeMap<usize, (usize, Detection)>);
+struct FoundSecrets(BTreeMap<usize, (usize, Detection)>);
 
-impl Found {
+impl FoundSecrets {
     /// Adds a secret. Of two that overlap, the first one is kept.
     fn add(&mut self, secret: Range<usize>, kind: &'static str, message: String, subject: Vec<u8>) {
         let last = self.0.range(..secret.end).next_back();

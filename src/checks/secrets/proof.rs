@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::letter_pairs::unreadable_share;
 use super::private_key::private_key;
-use super::randomness::{MIN_ENTROPY, is_random};
+use super::randomness::{DIGEST_WORDS, MIN_ENTROPY, MIN_UNREADABLE_LETTERS, is_mixed, is_random};
 use super::rule::Proof;
 use super::service_key::is_key;
 use super::url_account::{is_password, url_account};
@@ -22,27 +22,6 @@ const PAIR_DISTANCE: usize = 300;
 
 /// The greatest distance of the members of a JSON web key, in bytes.
 const MEMBER_DISTANCE: usize = 3_000;
-/// The minimum share of unreadable pairs in a key without a form of its own.
-const MIN_UNREADABLE: f64 = 0.15;
-/// The minimum share in a text without a digit.
-const MIN_UNREADABLE_LETTERS: f64 = 0.25;
-
-/// Words before a hexadecimal text that is no secret.
-pub(super) static DIGEST_WORDS: WordSet = WordSet::new(&[
-    "sha1",
-    "sha2",
-    "sha5",
-    "sha:",
-    "sha=",
-    "sha ",
-    "md5",
-    "commit",
-    "digest",
-    "checksum",
-    "revision",
-    "integrity",
-    "fingerprint",
-]);
 
 /// The place of the secret and the text of its digest, if the match `whole` with the group `secret`
 /// is proven to be one. `random` is the part of the secret that is random.
@@ -84,23 +63,6 @@ pub(super) fn prove(
             Some((secret, account))
         }
     }
-}
-
-/// Whether a text is unreadable, has digits and letters or letters of both cases, and is no name
-/// whose words are joined by `-` or `_`.
-pub(super) fn is_mixed(text: &[u8]) -> bool {
-    let has = |is: fn(&u8) -> bool| text.iter().any(is);
-    let is_hexadecimal = text
-        .iter()
-        .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
-    let has_both_cases = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
-    let is_joined = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
-    let has_digits = has(u8::is_ascii_digit)
-        && has(u8::is_ascii_alphabetic)
-        && (is_hexadecimal || has_both_cases || !is_joined);
-    let unreadable = unreadable_share(text);
-    let is_unreadable = has_both_cases && unreadable >= MIN_UNREADABLE_LETTERS;
-    unreadable >= MIN_UNREADABLE && (has_digits || is_unreadable)
 }
 
 /// The text of a private key in base64 as a whole, without line breaks.

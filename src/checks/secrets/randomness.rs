@@ -31,6 +31,27 @@ pub(super) static PLACEHOLDERS: WordSet = WordSet::new(&[
     "....",
 ]);
 
+/// Words before a hexadecimal text that is no secret.
+pub(super) static DIGEST_WORDS: WordSet = WordSet::new(&[
+    "sha1",
+    "sha2",
+    "sha5",
+    "sha:",
+    "sha=",
+    "sha ",
+    "md5",
+    "commit",
+    "digest",
+    "checksum",
+    "revision",
+    "integrity",
+    "fingerprint",
+]);
+
+/// The minimum share of unreadable pairs in a key without a form of its own.
+const MIN_UNREADABLE: f64 = 0.15;
+/// The minimum share in a text without a digit.
+pub(super) const MIN_UNREADABLE_LETTERS: f64 = 0.25;
 /// The length of a run of equal characters that a random text does not have, except in a long text,
 /// whose structure can contain such a run: zero bytes are `A` in base64.
 const MAX_RUN: usize = 6;
@@ -49,6 +70,23 @@ pub(super) fn is_random(text: &[u8], min_entropy: f64) -> bool {
         && longest_run(text, |a, b| a == b) < MAX_RUN.max(text.len() / 8)
         && longest_run(&lower, |a, b| a.wrapping_add(1) == b) < 8
         && entropy(text) >= min_entropy
+}
+
+/// Whether a text is unreadable, has digits and letters or letters of both cases, and is no name
+/// whose words are joined by `-` or `_`.
+pub(super) fn is_mixed(text: &[u8]) -> bool {
+    let has = |is: fn(&u8) -> bool| text.iter().any(is);
+    let is_hexadecimal = text
+        .iter()
+        .all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    let has_both_cases = has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+    let is_joined = text.iter().any(|byte| matches!(byte, b'-' | b'_'));
+    let has_digits = has(u8::is_ascii_digit)
+        && has(u8::is_ascii_alphabetic)
+        && (is_hexadecimal || has_both_cases || !is_joined);
+    let unreadable = unreadable_share(text);
+    let is_unreadable = has_both_cases && unreadable >= MIN_UNREADABLE_LETTERS;
+    unreadable >= MIN_UNREADABLE && (has_digits || is_unreadable)
 }
 
 /// Whether a text contains one of the words of placeholders. A text that is random beside one short

@@ -11,8 +11,7 @@ use bstr::ByteSlice;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::letter_pairs::unreadable_share;
-use super::proof::{DIGEST_WORDS, is_mixed};
-use super::randomness::{MIN_ENTROPY, is_random};
+use super::randomness::{DIGEST_WORDS, MIN_ENTROPY, is_mixed, is_random};
 use super::rule::separator;
 use super::services::{SERVICES, SERVICES_WITH_COMMON_NAMES};
 use super::word_set::WordSet;
@@ -246,7 +245,7 @@ const CONTINUATIONS: [&str; 16] = [
     "user", "bot", "webhook", "hq", "io",
 ];
 
-static NAMES: LazyLock<Names> = LazyLock::new(|| {
+static NAMES: LazyLock<ServiceNames> = LazyLock::new(|| {
     let services = SERVICES.iter().map(|name| (*name, false));
     let services = services.chain(SERVICES_WITH_COMMON_NAMES.iter().map(|name| (*name, true)));
     let forms = services.flat_map(|service| {
@@ -263,14 +262,14 @@ static NAMES: LazyLock<Names> = LazyLock::new(|| {
     let automaton = AhoCorasick::builder()
         .ascii_case_insensitive(true)
         .build(forms);
-    Names {
+    ServiceNames {
         automaton: automaton.unwrap_or_else(|_| unreachable!("the names are few and short")),
         services,
     }
 });
 
 /// The automaton of the names of services.
-struct Names {
+struct ServiceNames {
     automaton: AhoCorasick,
     /// The service of each form of a name, and whether the name is also a common word.
     services: Vec<(&'static str, bool)>,

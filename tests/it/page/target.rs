@@ -99,7 +99,7 @@ fn impossible_target_is_rejected_before_the_run() {
 }
 
 #[test]
-fn unwritable_page_is_reported_after_the_result() {
+fn unwritable_page_is_reported_before_the_run_or_after_the_result() {
     let (sandbox, _codex) = world();
     sandbox.write("ws/out/page.html", "old");
     let out = sandbox.path("ws/out");
@@ -111,16 +111,12 @@ fn unwritable_page_is_reported_after_the_result() {
     let Some(output) = sandbox.run_with_mounts(&read_only, &arguments) else {
         return;
     };
-    let output = output.code(1);
+    let output = output.code(2);
+    assert_eq!(output.stdout, "");
     assert!(
         !output.stderr.contains(".fractary-codex-"),
         "{}",
         output.stderr
-    );
-    assert!(
-        output.stdout.contains("1 would sync") && !output.stdout.contains("wrote the report"),
-        "{}",
-        output.stdout
     );
     let why = "error: cannot write the report to `out/page.html`: Read-only file system";
     assert!(output.stderr.contains(why), "{}", output.stderr);
@@ -131,6 +127,11 @@ fn unwritable_page_is_reported_after_the_result() {
         return;
     };
     let output = output.code(1);
+    assert!(
+        output.stdout.contains("1 would sync") && !output.stdout.contains("wrote the report"),
+        "{}",
+        output.stdout
+    );
     assert!(
         output.stderr.contains("No space left on device"),
         "{}",
