@@ -342,7 +342,10 @@ pub(super) const NAMED: &[SecretRule] = &[
         "asana-token",
         "an Asana token",
         &["asana"],
-        near!("asana", "[012]/[0-9]{12,18}(?:/[0-9]{12,18})?:[a-f0-9]{32}"),
+        near!(
+            "asana",
+            "[012]/[0-9]{12,18}(?:/[0-9]{12,18})?:(?P<random>[a-f0-9]{32})"
+        ),
     ),
     setting(
         "jira-token",
@@ -548,6 +551,43 @@ pub(super) const NAMED: &[SecretRule] = &[
             "(?:wg|wireguard)[ _.-]?private[ _.-]?key",
             "[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]="
         ),
+    ),
+    setting(
+        "rails-secret",
+        "a secret key of Rails",
+        &["rails_master_key"],
+        assigned!("rails_master_key", "[a-f0-9]{32}"),
+    ),
+    setting(
+        "mailjet-key",
+        "a secret key of Mailjet",
+        &["mj_apikey_private"],
+        assigned!("mj_apikey_private", "[a-f0-9]{32}"),
+    ),
+    setting(
+        "line-token",
+        "a channel access token of LINE",
+        &[
+            "channel_access_token",
+            "channelaccesstoken",
+            "channel access token",
+        ],
+        assigned!(
+            "channel[ _]?access[ _]?token",
+            "[A-Za-z0-9+/]{140,200}={0,2}"
+        ),
+    ),
+    setting(
+        "ghost-key",
+        "a Ghost admin key",
+        &["ghost"],
+        near!("ghost", "[a-f0-9]{24}:[a-f0-9]{64}"),
+    ),
+    setting(
+        "abuseipdb-key",
+        "an AbuseIPDB key",
+        &["abuseipdb", "abuse_ipdb"],
+        near!("abuse_?ipdb", "[a-f0-9]{80}"),
     ),
     SecretRule {
         anchor: Anchor::Keyword,

@@ -1885,6 +1885,78 @@ pub(super) const FORMATS: &[SecretRule] = &[
     )
     .with(PrivateKey),
     prefix(
+        "datastax-token",
+        "a DataStax Astra token",
+        &["astracs:"],
+        "AstraCS:[A-Za-z0-9]{24}:[a-f0-9]{64}",
+    ),
+    prefix(
+        "infisical-token",
+        "an Infisical token",
+        &["st."],
+        r"st\.(?:[a-f0-9]{24}|[a-f0-9-]{36})\.[a-f0-9]{32}\.[a-f0-9]{32}",
+    ),
+    setting(
+        "bitwarden-token",
+        "a Bitwarden access token",
+        &["0."],
+        r"0\.[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}\.([A-Za-z0-9]{30}:[A-Za-z0-9+/]{22}==)",
+    ),
+    prefix(
+        "tinybird-token",
+        "a Tinybird token",
+        &["p.eyj"],
+        r"p\.eyJ[A-Za-z0-9_-]{40,400}\.[A-Za-z0-9_-]{43}",
+    ),
+    prefix(
+        "vk-token",
+        "a VK token",
+        &["vk1.a."],
+        r"vk1\.a\.[A-Za-z0-9_-]{80,400}",
+    ),
+    prefix(
+        "xata-key",
+        "a Xata key",
+        &["xau_"],
+        "xau_[A-Za-z0-9]{20,48}",
+    ),
+    prefix(
+        "brave-key",
+        "a Brave Search key",
+        &["bsa"],
+        "BSA[A-Za-z0-9_-]{28}",
+    ),
+    setting(
+        "kubeadm-token",
+        "a kubeadm bootstrap token",
+        &["--token"],
+        r"--token[ =]([a-z0-9]{6}\.[a-z0-9]{16})",
+    ),
+    prefix(
+        "openvpn-static-key",
+        "an OpenVPN static key",
+        &["openvpn static key"],
+        r"OpenVPN Static key V1-----(?:\\n|\s){1,24}((?:[a-f0-9]{32}(?:\\n|\s){1,24}){15}[a-f0-9]{32})",
+    ),
+    setting(
+        "contribsys-account",
+        "an account of Sidekiq",
+        &["enterprise__contribsys", "gems__contribsys"],
+        "(?i:(?:enterprise|gems)__contribsys__com)[\"']?[ \t]{0,4}[=:][ \t]{0,4}[\"']?([a-f0-9]{8}:[a-f0-9]{8})",
+    ),
+    inside(
+        "contribsys-account",
+        "an account of Sidekiq",
+        &["contribsys"],
+        r"://([a-f0-9]{8}:[a-f0-9]{8})@(?:enterprise|gems)\.contribsys\.com",
+    ),
+    setting(
+        "laravel-key",
+        "a key of Laravel",
+        &["app_key", "appkey"],
+        "(?i:app_?key)[\"']?[ \t]{0,4}(?:=>|[=:])[ \t]{0,4}[\"']?base64:([A-Za-z0-9+/]{43}=)",
+    ),
+    prefix(
         "json-web-token",
         "a JSON web token",
         &["eyj"],

@@ -240,9 +240,9 @@ fn is_word(contents: &[u8], place: &Range<usize>) -> bool {
 }
 
 /// Words that can follow the name of a service without a separator.
-const CONTINUATIONS: [&str; 16] = [
+const CONTINUATIONS: [&str; 17] = [
     "api", "key", "token", "secret", "access", "client", "auth", "app", "pass", "admin", "account",
-    "user", "bot", "webhook", "hq", "io",
+    "user", "bot", "webhook", "hq", "io", "ai",
 ];
 
 static NAMES: LazyLock<ServiceNames> = LazyLock::new(|| {

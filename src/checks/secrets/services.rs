@@ -7,6 +7,7 @@
 pub(super) const SERVICES: &[&str] = &[
     "Ably",
     "Abstract API",
+    "AbuseIPDB",
     "AccuWeather",
     "ActiveCampaign",
     "Adafruit",
@@ -103,6 +104,7 @@ pub(super) const SERVICES: &[&str] = &[
     "Brain tree",
     "Brandfetch",
     "Braze",
+    "Brave Search",
     "Brevo",
     "Bright Data",
     "Browserbase",
@@ -351,6 +353,7 @@ pub(super) const SERVICES: &[&str] = &[
     "Imgur",
     "Incident IO",
     "Influx",
+    "Infisical",
     "InfluxDB",
     "Infobip",
     "Infracost",

@@ -7,6 +7,12 @@ use fastrand::Rng;
 
 use super::*;
 
+/// A key whose lines are joined by `\n`, as in a string.
+const OPENVPN_KEY: &str = concat!(
+    r"OpenVPN Static key V1-----\n{x32}\n{x32}\n{x32}\n{x32}\n{x32}\n{x32}\n{x32}\n{x32}",
+    r"\n{x32}\n{x32}\n{x32}\n{x32}\n{x32}\n{x32}\n{x32}\n{x32}"
+);
+
 /// Examples of all kinds. `{Xn}` is replaced by `n` random characters: `A` letters and digits, `U`
 /// the same in upper case, `L` in lower case, `a` letters, `d` digits, `x` hexadecimal digits, `w`
 /// the alphabet of URLs, `b` base64, `k` and `K` that of bech32, `q` base32, and `W` base58.
@@ -22,6 +28,35 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("gitlab-runner-token", "GR1348941{A20}"),
     ("bitbucket-app-password", "ATBB{A24}A1B2C3D4"),
     ("atlassian-token", "ATATT3xFfGF0{A171}=A1B2C3D4"),
+    ("datastax-token", "AstraCS:{L12}{A12}:{x64}"),
+    ("infisical-token", "st.{x24}.{x32}.{x32}"),
+    (
+        "bitwarden-token",
+        "0.{x8}-{x4}-{x4}-{x4}-{x12}.{A30}:{A22}==",
+    ),
+    ("tinybird-token", "p.eyJ1IjogIj{A60}.{w43}"),
+    ("vk-token", "vk1.a.{w90}"),
+    ("openvpn-static-key", OPENVPN_KEY),
+    ("xata-key", "xau_{A32}"),
+    ("brave-key", "BSA{A28}"),
+    (
+        "kubeadm-token",
+        "kubeadm join 10.0.0.1:6443 --token {L6}.{L16}",
+    ),
+    (
+        "contribsys-account",
+        "BUNDLE_ENTERPRISE__CONTRIBSYS__COM={x8}:{x8}",
+    ),
+    (
+        "contribsys-account",
+        "https://{x8}:{x8}@gems.contribsys.com/",
+    ),
+    ("laravel-key", "APP_KEY=base64:{A43}="),
+    ("rails-secret", "RAILS_MASTER_KEY={x32}"),
+    ("mailjet-key", "MJ_APIKEY_PRIVATE={x32}"),
+    ("line-token", "LINE_CHANNEL_ACCESS_TOKEN={A172}"),
+    ("ghost-key", "Ghost API key {x24}:{x64}"),
+    ("abuseipdb-key", "ABUSEIPDB_API_KEY={x80}"),
     ("npm-token", "npm_{A36}"),
     ("pypi-token", "pypi-AgEIcHlwaS5vcmc{A150}"),
     ("rubygems-key", "rubygems_{x48}"),
