@@ -32,9 +32,9 @@ const LONG: usize = 32;
 const MIN_PART: usize = 6;
 
 /// Starts of values that are public, encrypted, or the work of another rule.
-const PUBLIC_STARTS: [&[u8]; 19] = [
+const PUBLIC_STARTS: [&[u8]; 20] = [
     b"AAAAB3", b"AAAAC3", b"AAAAE2", b"MII", b"MFk", b"MCow", b"LS0t", b"eyJ", b"age1", b"pk_",
-    b"pk-", b"pub", b"ssh", b"sha1", b"sha2", b"sha3", b"sha5", b"http", b"//",
+    b"pk-", b"phc_", b"pub", b"ssh", b"sha1", b"sha2", b"sha3", b"sha5", b"http", b"//",
 ];
 /// Words in the name of a value that is public.
 static PUBLIC_NAMES: WordSet = WordSet::new(&[

@@ -703,6 +703,7 @@ fn keys_of_services_are_found_by_their_names() {
     }
     for text in [
         "TRELLO_KEY_ID={x32}",
+        "POSTHOG_KEY=phc_{A43}",
         "trello: see the commit {x40}",
         "mailjet public key: {x32}",
         "TRELLO_TOKEN=${TRELLO_TOKEN_FROM_VAULT_7}",
