@@ -8,6 +8,8 @@ use serde::Serialize;
 use super::ErrorReport;
 use super::harmless::harmless_json;
 use super::json::WarningDocument;
+use crate::object::ObjectId;
+use crate::workspace::Workspace;
 
 /// The result of `fetch`.
 #[derive(Debug, Default, Serialize, JsonSchema)]
@@ -40,6 +42,16 @@ pub(crate) struct FetchedRemote {
     pub branch: Option<String>,
     /// The tip of the branch; `null` if the remote was not queried, or has no commits.
     pub tip: Option<String>,
+}
+
+impl FetchedRemote {
+    pub(crate) fn new(workspace: &Workspace, branch: Option<&str>, tip: Option<ObjectId>) -> Self {
+        Self {
+            url: workspace.remote.url.to_string(),
+            branch: branch.map(str::to_owned),
+            tip: tip.map(|tip| tip.to_string()),
+        }
+    }
 }
 
 /// A document of the codex.

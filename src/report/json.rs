@@ -13,7 +13,7 @@ use crate::checks::{ContentCheck, Finding, Severity};
 use crate::config::Direction;
 use crate::outcome::{
     self, Orphan, OthersChange, PlanDifference, ProjectOutcome, ProjectReport, ProjectSelection,
-    Proposal, ProposalState, Pushed, Status, SyncBranch, SyncError, SyncOutcome, Totals,
+    Proposal, ProposalState, Pushed, Status, SyncBranch, SyncError, SyncOutcome, Totals, Warning,
 };
 use crate::paths::escaped;
 use crate::plan::{Change, ProjectPlan};
@@ -325,6 +325,15 @@ pub(crate) struct WarningDocument {
     pub message: String,
 }
 
+impl WarningDocument {
+    pub(crate) fn new(warning: &Warning) -> Self {
+        Self {
+            project: warning.project.as_ref().map(ToString::to_string),
+            message: warning.message.clone(),
+        }
+    }
+}
+
 /// A difference between a saved plan and the present state.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Difference")]
@@ -377,14 +386,7 @@ pub(crate) fn document(
         .iter()
         .map(|project| self::project(project, remote.branch.as_deref(), errors(project)))
         .collect();
-    let warnings = outcome
-        .warnings
-        .iter()
-        .map(|warning| WarningDocument {
-            project: warning.project.as_ref().map(ToString::to_string),
-            message: warning.message.clone(),
-        })
-        .collect();
+    let warnings = outcome.warnings.iter().map(WarningDocument::new).collect();
 
     let totals = outcome.totals();
     SyncDocument {

@@ -5,6 +5,9 @@
 //! automaton looks for the keywords of all rules, and a keyword leads to the regular expression of
 //! its rule, which is compiled when it is first needed.
 //!
+//! A word without such a format can still be the key of a service whose name precedes it: this is
+//! the mechanism of [`service_key`].
+//!
 //! A finding never contains the secret. Its digest is that of the secret, which is long and random,
 //! so that it cannot be computed backwards. A password in a URL can be short: its digest is that of
 //! the user and the host.

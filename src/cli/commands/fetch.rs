@@ -91,10 +91,7 @@ fn fetch_and_write(arguments: &FetchArgs, context: &Context) -> Result<FetchRepo
     let mut report = report(&outcome, &workspace);
     report.warnings = warnings
         .into_iter()
-        .map(|warning| WarningDocument {
-            project: None,
-            message: warning.message,
-        })
+        .map(|warning| WarningDocument::new(&warning))
         .collect();
     for document in outcome.documents {
         report
@@ -116,11 +113,11 @@ fn report(outcome: &FetchOutcome, workspace: &Workspace) -> FetchReport {
     });
     let (failures, exits): (Vec<_>, Vec<_>) = failures.unzip();
     FetchReport {
-        remote: Some(FetchedRemote {
-            url: workspace.remote.url.to_string(),
-            branch: outcome.branch.clone(),
-            tip: outcome.tip.map(|tip| tip.to_string()),
-        }),
+        remote: Some(FetchedRemote::new(
+            workspace,
+            outcome.branch.as_deref(),
+            outcome.tip,
+        )),
         failures,
         exit_code: exit::first(exits),
         ..FetchReport::new()

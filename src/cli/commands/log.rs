@@ -8,7 +8,6 @@ use crate::cli::context::Context;
 use crate::config::problem::closest;
 use crate::forge::web_page::KnownForges;
 use crate::glob::{Glob, is_pattern};
-use crate::outcome::Warning;
 use crate::report::fetch::FetchedRemote;
 use crate::report::json::WarningDocument;
 use crate::report::log::{LogReport, LoggedSyncDocument};
@@ -68,25 +67,14 @@ fn report(arguments: &LogArgs, context: &Context) -> Result<LogReport, CommandEr
     let forges = KnownForges::new(&workspace, configuration.environment());
     let syncs = log.syncs.iter();
     Ok(LogReport {
-        remote: Some(FetchedRemote {
-            url: workspace.remote.url.to_string(),
-            branch: Some(log.branch.clone()),
-            tip: log.tip.map(|tip| tip.to_string()),
-        }),
+        remote: Some(FetchedRemote::new(&workspace, Some(&log.branch), log.tip)),
         syncs: syncs
             .map(|sync| LoggedSyncDocument::new(sync, &forges))
             .collect(),
         has_older: log.has_older,
-        warnings: warnings.into_iter().map(warning).collect(),
+        warnings: warnings.iter().map(WarningDocument::new).collect(),
         ..LogReport::new()
     })
-}
-
-fn warning(warning: Warning) -> WarningDocument {
-    WarningDocument {
-        project: None,
-        message: warning.message,
-    }
 }
 
 /// Rejects a name that neither the configuration nor the listed syncs have. If older syncs were not

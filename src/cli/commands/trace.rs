@@ -78,20 +78,14 @@ fn report(arguments: &TraceArgs, context: &Context) -> Result<TraceReport, Comma
     let files = files
         .filter_map(|(file, tip)| Some(TracedFileDocument::new(file, tip?, &workspace, &forges)));
     Ok(TraceReport {
-        remote: Some(FetchedRemote {
-            url: workspace.remote.url.to_string(),
-            branch: Some(outcome.branch.clone()),
-            tip: outcome.tip.map(|tip| tip.to_string()),
-        }),
+        remote: Some(FetchedRemote::new(
+            &workspace,
+            Some(&outcome.branch),
+            outcome.tip,
+        )),
         files: files.collect(),
         failures,
-        warnings: warnings
-            .into_iter()
-            .map(|warning| WarningDocument {
-                project: None,
-                message: warning.message,
-            })
-            .collect(),
+        warnings: warnings.iter().map(WarningDocument::new).collect(),
         exit_code: exit::first(exits),
         ..TraceReport::new()
     })
