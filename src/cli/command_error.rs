@@ -35,6 +35,7 @@ impl CommandError {
                 message: message.into(),
                 hints,
                 causes: Vec::new(),
+                ..ErrorReport::default()
             },
             exit,
         }

@@ -24,6 +24,7 @@ use crate::paths::{escaped, shown};
 use crate::plan::{DeletedFrom, Withheld};
 use crate::platform;
 use crate::report::ErrorReport;
+use crate::report::issue::{Issue, IssueSeverity};
 use crate::scan::{ScanError, UnreadableObject, UnusableRepository};
 use crate::sync::FormerDirectoryError;
 use crate::sync::changed_since::ChangedSinceError;
@@ -43,28 +44,30 @@ const MAX_LISTED: usize = 20;
 /// Reports the errors of a configuration. A single error is the message itself; of several, each
 /// one is a cause.
 pub(super) fn of_configuration(problems: &Problems) -> ErrorReport {
-    let problems: Vec<_> = problems
+    let issues: Vec<Issue> = problems
         .iter()
-        .map(|problem| (problem.to_string(), problem.hint.clone()))
+        .map(|problem| Issue::new(problem, IssueSeverity::Error).with_source(problem))
         .collect();
-    if let [(message, hint)] = problems.as_slice() {
+    if let [issue] = issues.as_slice() {
         return ErrorReport {
             kind: "configuration".into(),
-            message: message.clone(),
-            hints: hint.iter().cloned().collect(),
+            message: issue.text.clone(),
+            hints: issue.hint.iter().cloned().collect(),
             causes: Vec::new(),
+            issues,
         };
     }
 
-    let causes = problems.iter().map(|(message, hint)| match hint {
-        Some(hint) => format!("{message} ({hint})"),
-        None => message.clone(),
+    let causes = issues.iter().map(|issue| match &issue.hint {
+        Some(hint) => format!("{} ({hint})", issue.text),
+        None => issue.text.clone(),
     });
     ErrorReport {
         kind: "configuration".into(),
         message: pluralize(problems.len(), "configuration error"),
         hints: Vec::new(),
         causes: causes.collect(),
+        issues,
     }
 }
 
@@ -88,6 +91,7 @@ pub(super) fn of_selection(error: &SelectError) -> ErrorReport {
         message: error.to_string(),
         hints,
         causes: Vec::new(),
+        ..ErrorReport::default()
     }
 }
 
@@ -109,6 +113,7 @@ pub(super) fn of_changed_since(error: &ChangedSinceError) -> ErrorReport {
         message: error.to_string(),
         hints: vec![hint],
         causes: Vec::new(),
+        ..ErrorReport::default()
     }
 }
 
@@ -129,6 +134,7 @@ pub(super) fn of_uri(error: &InvalidUri) -> ErrorReport {
         message: error.to_string(),
         hints: vec![hint],
         causes: Vec::new(),
+        ..ErrorReport::default()
     }
 }
 
@@ -166,6 +172,7 @@ pub(super) fn of_fetch(error: &FetchError) -> ErrorReport {
         message: error.to_string(),
         hints,
         causes: Vec::new(),
+        ..ErrorReport::default()
     }
 }
 
@@ -201,6 +208,7 @@ pub(super) fn of_trace(error: &TraceError) -> ErrorReport {
         message: error.to_string(),
         hints: vec![hint],
         causes: Vec::new(),
+        ..ErrorReport::default()
     }
 }
 
@@ -262,6 +270,7 @@ pub(super) fn of_former_directory(error: &FormerDirectoryError) -> ErrorReport {
         message: error.to_string(),
         hints: vec![hint.to_owned()],
         causes: Vec::new(),
+        ..ErrorReport::default()
     }
 }
 
@@ -296,6 +305,7 @@ pub(super) fn of_error(error: &SyncError) -> ErrorReport {
         message: error.to_string(),
         hints: hints(error),
         causes: causes(error),
+        ..ErrorReport::default()
     }
 }
 
@@ -604,6 +614,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
         message,
         hints: hint.into_iter().collect(),
         causes,
+        ..ErrorReport::default()
     };
 
     Some(match &project.outcome {
@@ -633,6 +644,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
             message: problem.message.clone(),
             hints: problem.hints.clone(),
             causes: problem.causes.clone(),
+            ..ErrorReport::default()
         },
         ProjectOutcome::Undecided => {
             let message =
@@ -699,6 +711,7 @@ fn of_rejected_project(rejection: &Rejection) -> ErrorReport {
         message: format!("rejected by the server: {}", rejection.reason),
         hints,
         causes: marked(&rejection.words).collect(),
+        ..ErrorReport::default()
     }
 }
 
@@ -718,6 +731,7 @@ fn of_failed_project(name: &ProjectName, error: &ProjectError) -> ErrorReport {
         message: error.to_string(),
         hints: hint.into_iter().collect(),
         causes,
+        ..ErrorReport::default()
     }
 }
 
@@ -844,6 +858,7 @@ pub(super) fn of_cache(error: &CacheError) -> ErrorReport {
         message: error.to_string(),
         hints: hint.into_iter().collect(),
         causes: sources(error),
+        ..ErrorReport::default()
     }
 }
 

@@ -14,6 +14,8 @@ use crate::codex::remote::server_message::{is_of_server, marked};
 use crate::environment::Environment;
 use crate::event::Event;
 use crate::paths::escaped;
+use crate::report::issue::Issue;
+use crate::report::snippet::snippet;
 use crate::report::style::Style;
 use crate::report::{ErrorReport, github};
 use crate::text::pluralize;
@@ -65,6 +67,8 @@ pub(crate) struct Terminal {
     pub(crate) err: Style,
     /// The width in columns, if standard output is a terminal.
     pub(crate) width: Option<usize>,
+    /// The width in columns, if standard error is a terminal.
+    err_width: Option<usize>,
     /// Whether progress bars are drawn.
     pub(crate) bars: bool,
     /// Whether long lists are shown in full.
@@ -103,6 +107,8 @@ impl Terminal {
             },
             err: Style { color: color(err) },
             width: terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| width.0.into()),
+            err_width: terminal_size::terminal_size_of(io::stderr())
+                .map(|(width, _)| width.0.into()),
             bars: err
                 && !dumb
                 && !global.no_progress
@@ -179,10 +185,30 @@ impl Terminal {
         text.push_str(&error.message);
         text.push('\n');
 
+        let caused_by = self.err.faint("caused by:");
+        let snippet = |issue: &Issue| {
+            let line = issue.source.as_ref();
+            line.map(|line| snippet(line, self.err, self.err_width))
+        };
         let (words, causes): (Vec<_>, Vec<_>) =
             error.causes.iter().partition(|cause| is_of_server(cause));
-        for cause in causes {
-            text.push_str(&format!("  {} {cause}\n", self.err.faint("caused by:")));
+        match error.issues.as_slice() {
+            [] => {
+                for cause in causes {
+                    text.push_str(&format!("  {caused_by} {cause}\n"));
+                }
+            }
+            [only] => text.extend(snippet(only)),
+            several => {
+                for issue in several {
+                    text.push_str(&format!("  {caused_by} {}\n", issue.text));
+                    text.extend(snippet(issue));
+                    let hint = issue.hint.iter();
+                    text.extend(
+                        hint.map(|hint| format!("    {} {hint}\n", self.err.strong("hint:"))),
+                    );
+                }
+            }
         }
         for line in words {
             text.push_str(&format!("  {line}\n"));

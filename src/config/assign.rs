@@ -37,8 +37,16 @@ pub(super) fn assign(
         Err(_) if !written.starts_with(open) => tree.set(path, Node::text(text, at)),
         Err(malformed) => {
             let key = key_path(path);
-            let message = format!("`{key}`: expected a TOML {kind}: {}", malformed.reason);
-            problems.push(Problem::new(message).key(key).at(at));
+            let is_json = serde_json::from_str::<serde_json::Value>(written).is_ok();
+            let problem = if is_json {
+                Problem::new(format!("`{key}`: expected a TOML {kind}, found JSON")).hint(
+                    "TOML has `=` between a key and its value: `{ name = { root = \"dir\" } }`",
+                )
+            } else {
+                let reason = malformed.reason;
+                Problem::new(format!("`{key}`: expected a TOML {kind}: {reason}"))
+            };
+            problems.push(problem.key(key).at(at));
         }
     }
 }

@@ -115,15 +115,16 @@ impl SchemaComparison<'_> {
         self.reject(mismatch(&self.path, &expected, node));
     }
 
-    /// Compares the entries of a map, and reports one missing key.
+    /// Compares the entries of a map, and reports the missing keys.
     fn compare_map(&mut self, node: &Node, map: &Map, key: schema::Key) {
-        let before = self.invalid.len();
+        let mut unknown = Vec::new();
         for (name, entry) in map {
             self.path.push(name.clone());
             match key.below(name) {
                 Some(below) => self.compare(&entry.node, below),
                 None if key.is_closed() => {
                     self.reject(unknown_key(&self.path, &key.names(), &entry.key));
+                    unknown.push(name.as_str());
                 }
                 None => {}
             }
@@ -131,11 +132,9 @@ impl SchemaComparison<'_> {
         }
 
         // A misspelled key is not reported as missing, too.
-        if self.invalid.len() > before {
-            return;
-        }
-        let mut required = key.required().into_iter();
-        if let Some(name) = required.find(|name| !map.contains_key(*name)) {
+        let is_misspelled = |name: &str| closest(name, unknown.iter().copied()).is_some();
+        let required = key.required().into_iter();
+        for name in required.filter(|name| !map.contains_key(*name) && !is_misspelled(name)) {
             let key = key_path(&self.path);
             let problem = Problem::new(format!("`{key}` has no `{name}`"));
             self.reject(problem.key(key).at(&node.at));

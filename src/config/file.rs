@@ -144,7 +144,7 @@ fn parse(path: &Path, bytes: &[u8], whole: &Origin) -> Result<Option<Node>, Prob
             ..whole.clone()
         };
         let problem = Problem::new(format!("not valid {format}: {}", malformed.reason)).at(&at);
-        problem.maybe_hint(malformed.duplicate.then(|| "keep one of them".to_owned()))
+        problem.maybe_hint(malformed.hint.map(str::to_owned))
     })
 }
 
@@ -178,6 +178,7 @@ fn json(text: &str, whole: &Origin) -> Result<Option<Node>, yaml::Malformed> {
             line: narrow(error.line()),
             column: narrow(error.column()),
             duplicate: false,
+            hint: None,
         }
     })?;
     match yaml::parse(text, whole) {

@@ -31,7 +31,6 @@ mod file;
 mod flags;
 pub(crate) mod layers;
 mod load;
-
 mod loader;
 pub(crate) mod location;
 mod member_search;
@@ -43,7 +42,7 @@ mod request;
 pub(crate) mod scalar;
 pub(crate) mod schema;
 mod schema_fragments;
-
+pub(crate) mod source_line;
 mod toml;
 pub(crate) mod tree;
 mod values;

@@ -91,6 +91,11 @@ impl Problems {
         Err(Self(problems))
     }
 
+    /// The number of problems.
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The problems as a list.
     pub fn into_vec(self) -> Vec<Problem> {
         self.0

@@ -57,7 +57,7 @@ impl FromText for u32 {
     const EXPECTED: &'static str = "a whole number";
 
     fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
+        whole_number(text)?.try_into().ok()
     }
 }
 
@@ -65,8 +65,35 @@ impl FromText for u64 {
     const EXPECTED: &'static str = "a whole number";
 
     fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
+        whole_number(text)
     }
+}
+
+/// Parses a whole number in the forms that TOML and YAML have for one: with a base, as in `0x1f`, and
+/// with separators, as in `50_000_000`.
+fn whole_number(text: &str) -> Option<u64> {
+    let digits = without_separators(text)?;
+    match digits.get(..2) {
+        Some("0x") => u64::from_str_radix(&digits[2..], 16).ok(),
+        Some("0o") => u64::from_str_radix(&digits[2..], 8).ok(),
+        Some("0b") => u64::from_str_radix(&digits[2..], 2).ok(),
+        _ => digits.parse().ok(),
+    }
+}
+
+/// Removes the `_` between the digits of a number; `None` if one is in another place.
+fn without_separators(text: &str) -> Option<String> {
+    let is_digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_hexdigit());
+    let mut digits = String::with_capacity(text.len());
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        if c != '_' {
+            digits.push(c);
+        } else if !is_digit(digits.chars().next_back()) || !is_digit(characters.peek().copied()) {
+            return None;
+        }
+    }
+    Some(digits)
 }
 
 /// The greatest duration. A longer one makes no sense for a server, and this one cannot overflow a
@@ -108,7 +135,8 @@ impl FromText for Jobs {
     const EXPECTED: &'static str = "a number of threads from 0 to 1024";
 
     fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok().filter(|jobs| *jobs <= 1024).map(Self)
+        let jobs = usize::try_from(whole_number(text)?).ok()?;
+        (jobs <= 1024).then_some(Self(jobs))
     }
 }
 
@@ -120,7 +148,8 @@ impl FromText for Percent {
     const EXPECTED: &'static str = "a whole number from 0 to 100";
 
     fn from_text(text: &str) -> Option<Self> {
-        let number = text.strip_suffix('%').unwrap_or(text).parse().ok()?;
+        let number = whole_number(text.strip_suffix('%').unwrap_or(text))?;
+        let number = u8::try_from(number).ok()?;
         (number <= 100).then_some(Self(number))
     }
 }
@@ -133,9 +162,11 @@ impl FromText for ByteSize {
     const EXPECTED: &'static str = "a size such as `50MB` or `512KiB`";
 
     fn from_text(text: &str) -> Option<Self> {
-        text.parse::<bytesize::ByteSize>()
-            .ok()
-            .map(|size| Self(size.as_u64()))
+        if let Some(bytes) = whole_number(text) {
+            return Some(Self(bytes));
+        }
+        let size = without_separators(text)?.parse::<bytesize::ByteSize>();
+        size.ok().map(|size| Self(size.as_u64()))
     }
 }
 
@@ -170,7 +201,18 @@ mod tests {
         assert_eq!(ByteSize::from_text("50MB"), Some(ByteSize(50_000_000)));
         assert_eq!(ByteSize::from_text("1 KiB"), Some(ByteSize(1024)));
         assert_eq!(ByteSize::from_text("7"), Some(ByteSize(7)));
-        for bad in ["", "MB", "5 parsecs", "-1"] {
+        assert_eq!(
+            ByteSize::from_text("50_000_000"),
+            Some(ByteSize(50_000_000))
+        );
+        assert_eq!(
+            (u64::from_text("0x1_0"), u32::from_text("0o17")),
+            (Some(16), Some(15))
+        );
+        for bad in ["_1", "1_", "1__0", "0x", "0x_1", "1 0"] {
+            assert_eq!(u64::from_text(bad), None, "{bad}");
+        }
+        for bad in ["", "MB", "5 parsecs", "-1", "5_MB"] {
             assert_eq!(ByteSize::from_text(bad), None, "{bad}");
         }
         assert_eq!(Percent::from_text("50%"), Some(Percent(50)));

@@ -6,7 +6,7 @@ use ::toml::de::{DeTable, DeValue};
 
 use super::location::Origin;
 use super::tree::{KeyNode, Map, Node, NodeValue};
-use super::yaml::Malformed;
+use super::yaml::{DUPLICATE_HINT, Malformed};
 
 /// Reads a document. `whole` is its origin.
 pub(crate) fn document(text: &str, whole: &Origin) -> Result<Node, Malformed> {
@@ -104,6 +104,7 @@ impl TomlConverter<'_> {
             line,
             column,
             duplicate,
+            hint: duplicate.then_some(DUPLICATE_HINT),
         }
     }
 

@@ -171,10 +171,12 @@ pub(crate) fn variable<S: AsRef<str>>(path: &[S]) -> String {
     format!("{PREFIX}{}", segments.join("__"))
 }
 
-/// A hint with the known variable that is closest to `name`. The common prefix is left out of the
-/// comparison: it would make all names look alike.
+/// A hint with the known variables that `name` can be meant for: those of keys with the same name at
+/// another depth, or else the closest one. The common prefix is left out of the comparison: it would
+/// make all names look alike.
 pub(crate) fn did_you_mean(name: &str) -> Option<String> {
     let rest = |name: &str| name.strip_prefix(PREFIX).unwrap_or(name).to_owned();
+    let last = |name: &str| name.rsplit("__").next().unwrap_or(name).to_owned();
     let known: Vec<String> = schema::keys()
         .iter()
         .map(|key| variable(key))
@@ -182,6 +184,18 @@ pub(crate) fn did_you_mean(name: &str) -> Option<String> {
         .map(|known| rest(&known))
         .collect();
 
-    let closest = problem::closest(&rest(name), known.iter().map(String::as_str))?;
-    Some(format!("did you mean `{PREFIX}{closest}`?"))
+    let own = last(&rest(name));
+    let mut meant: Vec<&str> = known.iter().map(String::as_str).collect();
+    meant.retain(|known| last(known) == own);
+    if meant.is_empty() {
+        meant.push(problem::closest(
+            &rest(name),
+            known.iter().map(String::as_str),
+        )?);
+    }
+    let meant: Vec<_> = meant
+        .iter()
+        .map(|known| format!("`{PREFIX}{known}`"))
+        .collect();
+    Some(format!("did you mean {}?", meant.join(" or ")))
 }

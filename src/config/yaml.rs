@@ -16,7 +16,19 @@ pub(crate) struct Malformed {
     pub(crate) column: u32,
     /// Whether the error is a duplicate key.
     pub(crate) duplicate: bool,
+    /// A way to fix it.
+    pub(crate) hint: Option<&'static str>,
 }
+
+/// The error for a document whose aliases expand to more than a file written by hand contains.
+const TOO_LARGE: &str = "too large: too many values or aliases";
+
+/// The hint for an error about a duplicate key.
+pub(super) const DUPLICATE_HINT: &str = "keep one of them";
+
+/// The hint for a text that begins with a character that has a meaning in YAML.
+const QUOTE_HINT: &str =
+    "quote it, as in `\"*.md\"`: YAML gives its first character a meaning of its own";
 
 /// Reads one document; `None` if it is empty.
 pub(crate) fn parse(text: &str, whole: &Origin) -> Result<Option<Node>, Malformed> {
@@ -35,15 +47,50 @@ pub(crate) fn parse(text: &str, whole: &Origin) -> Result<Option<Node>, Malforme
             let error = error.without_snippet();
             let (line, column) = error.location().map_or((0, 0), position);
             let duplicate = matches!(error, Error::DuplicateMappingKey { .. });
+            let reason = reason(error);
+            let hint = match duplicate {
+                true => Some(DUPLICATE_HINT),
+                false if reason == TOO_LARGE => None,
+                false => is_unquoted(text, line, column).then_some(QUOTE_HINT),
+            };
             Malformed {
-                reason: reason(error),
+                reason,
                 line,
                 column,
                 duplicate,
+                hint,
             }
         })?;
-    let node = parsed.map(|value| YamlConverter { text, whole }.node(value));
-    Ok(node.filter(|node| !matches!(node.value, NodeValue::Nothing)))
+    let mut converter = YamlConverter {
+        text,
+        whole,
+        tag: None,
+    };
+    let node = parsed.map(|value| converter.node(value));
+    match converter.tag {
+        Some(tag) => Err(tag),
+        None => Ok(node.filter(|node| !matches!(node.value, NodeValue::Nothing))),
+    }
+}
+
+/// Whether the error at a position, both counted from 1, is probably caused by a text without quotes:
+/// one that begins with a special character, or a glob that begins like a list or a map.
+fn is_unquoted(text: &str, line: u32, column: u32) -> bool {
+    let index = |number: u32| (number as usize).checked_sub(1);
+    let Some(line) = index(line).and_then(|line| text.lines().nth(line)) else {
+        return false;
+    };
+    let at = index(column).and_then(|column| line.chars().nth(column));
+    if at.is_some_and(|c| "*&!@`%".contains(c)) {
+        return true;
+    }
+    let value = line.trim_start();
+    let value = value
+        .strip_prefix("- ")
+        .or_else(|| value.split_once(": ").map(|(_, value)| value))
+        .unwrap_or_default()
+        .trim();
+    value.starts_with(['{', '[']) && value.contains(['}', ']']) && !value.ends_with(['}', ']'])
 }
 
 /// The parser's message without the position, which is shown in this program's own form.
@@ -56,9 +103,7 @@ fn reason(error: &Error) -> String {
         Error::MultipleDocuments { .. } => "more than one document in the file".to_owned(),
         Error::Budget { .. }
         | Error::AliasReplayLimitExceeded { .. }
-        | Error::AliasExpansionLimitExceeded { .. } => {
-            "too large: too many values or aliases".to_owned()
-        }
+        | Error::AliasExpansionLimitExceeded { .. } => TOO_LARGE.to_owned(),
         Error::AliasError { error, .. } => return reason(error),
         other => {
             let text = other.to_string();
@@ -176,6 +221,8 @@ impl<'de> Visitor<'de> for YamlVisitor {
 struct YamlConverter<'t> {
     text: &'t str,
     whole: &'t Origin,
+    /// The error for the first value with a tag, such as `!docs`: the parser drops it.
+    tag: Option<Malformed>,
 }
 
 impl YamlConverter<'_> {
@@ -189,8 +236,11 @@ impl YamlConverter<'_> {
         }
     }
 
-    fn node(&self, value: Spanned<Yaml>) -> Node {
+    fn node(&mut self, value: Spanned<Yaml>) -> Node {
         let at = self.at(value.referenced);
+        if self.tag.is_none() {
+            self.tag = self.tag_of(value.defined);
+        }
         let value = match value.value {
             Yaml::Null => NodeValue::Nothing,
             Yaml::Inferred(read) => NodeValue::Text(self.written(value.defined).unwrap_or(read)),
@@ -198,14 +248,14 @@ impl YamlConverter<'_> {
             Yaml::List(list) => {
                 // An element without a value becomes an empty text, which is reported as an invalid
                 // pattern.
-                let node = |value: Spanned<Yaml>| match self.node(value) {
+                let mut node = |value: Spanned<Yaml>| match self.node(value) {
                     Node {
                         value: NodeValue::Nothing,
                         at,
                     } => Node::text("", &at),
                     node => node,
                 };
-                NodeValue::List(list.into_iter().map(node).collect())
+                NodeValue::List(list.into_iter().map(&mut node).collect())
             }
             Yaml::Map(entries) => {
                 let mut map = Map::new();
@@ -223,6 +273,28 @@ impl YamlConverter<'_> {
             }
         };
         Node { value, at }
+    }
+
+    /// The error for a value with a tag other than those of YAML itself, such as `!!str`.
+    fn tag_of(&self, location: Location) -> Option<Malformed> {
+        let start = usize::try_from(location.span().byte_offset()?).ok()?;
+        let before = self.text.get(..start)?.trim_end();
+        let line = before.rsplit('\n').next().unwrap_or_default();
+        let is_separator = |c: char| c.is_whitespace() || "[{,".contains(c);
+        let word = line.rsplit(is_separator).next().unwrap_or_default();
+        let is_comment = line.trim_start().starts_with('#') || line.contains(" #");
+        if !word.starts_with('!') || word.starts_with("!!") || is_comment {
+            return None;
+        }
+
+        let number = |count: usize| u32::try_from(count + 1).unwrap_or(0);
+        Some(Malformed {
+            reason: "a text cannot begin with `!`".to_owned(),
+            line: number(before.matches('\n').count()),
+            column: number(line.chars().count() - word.chars().count()),
+            duplicate: false,
+            hint: Some(QUOTE_HINT),
+        })
     }
 
     /// The literal text of a plain scalar in the source.
@@ -320,6 +392,28 @@ mod tests {
                 error(&format!("a:\n  {key}: 1\n")),
                 "2:3: a key must be a string; quote it if necessary",
                 "{key}"
+            );
+        }
+        for (value, is_hinted) in [
+            ("- *.md", true),
+            ("- !x", true),
+            ("- !docs/** # why", true),
+            ("- !x y", true),
+            ("- @x", true),
+            ("- {a,b}/*.md", true),
+            ("- [ab]*.md", true),
+            ("[*.md, b]", true),
+            ("[a, !b]", true),
+            ("[a", false),
+        ] {
+            let malformed = parse(&format!("a:\n  {value}\n"), &origin()).err().unwrap();
+            assert_eq!(malformed.hint.is_some(), is_hinted, "{value}");
+            assert_eq!(malformed.line, 2, "{value}");
+        }
+        for value in ["- !!str 1", "- a !b", "# !x\n  - a", "- 'a'  # !x\n  - b"] {
+            assert!(
+                parse(&format!("a: # !x\n  {value}\n"), &origin()).is_ok(),
+                "{value}"
             );
         }
         assert!(error("a: \u{0}").starts_with("1:4: "));

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ErrorReport;
-use crate::config::{Location, Problem};
+use super::issue::Issue;
 
 /// The version of the format of these documents.
 pub(crate) const REPORT_VERSION: u32 = 1;
@@ -89,54 +89,6 @@ impl Default for ValidateReport {
             warnings: Vec::new(),
             error: None,
             exit_code: 0,
-        }
-    }
-}
-
-/// An error or a warning about the configuration.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct Issue {
-    /// The key; `null` if the issue is not about a single one.
-    pub field: Option<String>,
-    /// The message.
-    pub message: String,
-    /// Whether it is an error.
-    pub severity: IssueSeverity,
-    /// The file; `null` if the issue is not about a file.
-    pub file: Option<String>,
-    /// The line in the file, counted from 1.
-    pub line: Option<u32>,
-    /// The column in the line, counted from 1.
-    pub column: Option<u32>,
-    /// A way to fix it.
-    pub hint: Option<String>,
-}
-
-/// The severity of an [`Issue`].
-#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum IssueSeverity {
-    /// The configuration cannot be used.
-    Error,
-    /// The configuration can be used.
-    Warning,
-}
-
-impl Issue {
-    pub(crate) fn new(problem: &Problem, severity: IssueSeverity) -> Self {
-        let origin = problem.origin.as_ref();
-        let in_file = |number: u32| (number > 0).then_some(number);
-        Self {
-            field: problem.key.clone(),
-            message: problem.message.clone(),
-            severity,
-            file: origin.and_then(|origin| match &origin.source.location {
-                Location::File(path) => Some(crate::paths::shown(path).to_string()),
-                _ => None,
-            }),
-            line: origin.and_then(|origin| in_file(origin.line)),
-            column: origin.and_then(|origin| in_file(origin.column)),
-            hint: problem.hint.clone(),
         }
     }
 }

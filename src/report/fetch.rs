@@ -163,6 +163,7 @@ mod tests {
                     message: String::new(),
                     hints: Vec::new(),
                     causes: Vec::new(),
+                    ..ErrorReport::default()
                 },
             }],
             ..FetchReport::new()

@@ -206,12 +206,14 @@ fn annotation_at(level: &str, place: &str, message: &str) -> String {
     format!("::{level} {place}title=fractary-codex::{message}")
 }
 
+/// Encodes the value of a property of a workflow command.
+fn property(value: &str) -> String {
+    let value = value.replace('%', "%25").replace("##[", "#%23[");
+    value.replace(':', "%3A").replace(',', "%2C")
+}
+
 /// Formats a finding as an annotation of its line, prefixed with the name of its project.
 pub(crate) fn finding(project: &str, finding: &Finding) -> String {
-    let property = |value: &str| {
-        let value = value.replace('%', "%25").replace("##[", "#%23[");
-        value.replace(':', "%3A").replace(',', "%2C")
-    };
     let level = match finding.severity {
         Severity::Warn => "warning",
         Severity::Withhold => "error",
@@ -228,22 +230,31 @@ pub(crate) fn finding(project: &str, finding: &Finding) -> String {
 
 /// Formats an error as annotations, one per line, each prefixed with `subject` if there is one.
 ///
-/// The message of a configuration error only counts the problems, so each of its causes becomes an
-/// annotation instead.
+/// Each error of a configuration becomes an annotation of its line.
 pub(crate) fn errors(subject: Option<&str>, error: &ErrorReport) -> String {
-    let messages = if error.kind == "configuration" && !error.causes.is_empty() {
-        error.causes.as_slice()
-    } else {
-        std::slice::from_ref(&error.message)
-    };
     let prefix = subject
         .map(|subject| format!("{subject}: "))
         .unwrap_or_default();
+    if error.issues.is_empty() {
+        return annotation("error", &format!("{prefix}{}", error.message)) + "\n";
+    }
 
-    messages
-        .iter()
-        .map(|message| annotation("error", &format!("{prefix}{message}")) + "\n")
-        .collect()
+    let annotations = error.issues.iter().map(|issue| {
+        let place = issue.file.as_ref().map(|file| {
+            let line = issue.line.map(|line| format!("line={line},"));
+            let column = issue.column.map(|column| format!("col={column},"));
+            format!(
+                "file={},{}{}",
+                property(file),
+                line.unwrap_or_default(),
+                column.unwrap_or_default()
+            )
+        });
+        let hint = issue.hint.as_ref().map(|hint| format!(" ({hint})"));
+        let message = format!("{prefix}{}{}", issue.text, hint.unwrap_or_default());
+        annotation_at("error", &place.unwrap_or_default(), &message) + "\n"
+    });
+    annotations.collect()
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub(crate) mod fetch;
 pub(crate) mod github;
 pub(crate) mod harmless;
 pub(crate) mod human;
+pub(crate) mod issue;
 pub(crate) mod json;
 pub(crate) mod log;
 mod markdown;
@@ -16,6 +17,7 @@ pub(crate) mod ndjson;
 pub(crate) mod page;
 pub(crate) mod plan_comment;
 pub(crate) mod progress;
+pub(crate) mod snippet;
 pub(crate) mod style;
 mod sync_branches;
 pub(crate) mod table;
@@ -24,10 +26,11 @@ pub(crate) mod trace;
 use std::borrow::Cow;
 
 use crate::text::pluralize;
+use issue::Issue;
 use serde::{Deserialize, Serialize};
 
 /// An error, as every output format shows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(from = "ErrorDocument", into = "ErrorDocument")]
 pub(crate) struct ErrorReport {
     /// A stable identifier of the kind of error.
@@ -38,6 +41,9 @@ pub(crate) struct ErrorReport {
     pub hints: Vec<String>,
     /// The underlying errors, outermost first.
     pub causes: Vec<String>,
+    /// The errors of a configuration, with their positions. There is a cause for each if there are
+    /// several.
+    pub issues: Vec<Issue>,
 }
 
 impl ErrorReport {
@@ -79,6 +85,9 @@ struct ErrorDocument {
     /// The commands in `hints` that can be run as they are, each as a list of arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     commands: Vec<Vec<String>>,
+    /// The errors of a configuration, with their positions as fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    issues: Vec<Issue>,
 }
 
 impl From<ErrorReport> for ErrorDocument {
@@ -89,6 +98,7 @@ impl From<ErrorReport> for ErrorDocument {
             message: report.message,
             hints: report.hints,
             causes: report.causes,
+            issues: report.issues,
         }
     }
 }
@@ -100,6 +110,7 @@ impl From<ErrorDocument> for ErrorReport {
             message: document.message,
             hints: document.hints,
             causes: document.causes,
+            issues: document.issues,
         }
     }
 }
@@ -168,6 +179,7 @@ mod tests {
             message: String::new(),
             hints: hints.map(str::to_owned).into(),
             causes: Vec::new(),
+            ..ErrorReport::default()
         };
         let document = serde_json::to_value(&report).unwrap();
         let expected = serde_json::json!([

@@ -64,14 +64,19 @@ fn is_name_character(c: char) -> bool {
 /// Converts the error to a problem of the key `key`.
 pub(crate) fn problem(key: &str, unfilled: Unfilled) -> Problem {
     match unfilled {
-        Unfilled::Unknown { name, hint } => Problem::new(format!("`{key}`: unknown placeholder `{{{name}}}`"))
-            .maybe_hint(hint.map(|hint| hint.replacen('`', "`{", 1).replacen("`?", "}`?", 1))),
+        Unfilled::Unknown { name, hint } => {
+            Problem::new(format!("`{key}`: unknown placeholder `{{{name}}}`"))
+                .maybe_hint(hint.map(|hint| hint.replacen('`', "`{", 1).replacen("`?", "}`?", 1)))
+        }
         Unfilled::Missing(name) => {
             let hint = match name.as_str() {
                 "org" => "set `organization`",
                 "codex_repo" => "set `codex_repo`",
-                "env" => "select an environment with `--env NAME` or `FRACTARY_CODEX_ENV=NAME`",
-                "branch" => "set `remote.branch`, or select an environment with `--env NAME` or `FRACTARY_CODEX_ENV=NAME`",
+                // Not all commands have the option `--env`.
+                "env" => "select an environment: set `FRACTARY_CODEX_ENV=NAME`",
+                "branch" => {
+                    "set `remote.branch`, or select an environment: set `FRACTARY_CODEX_ENV=NAME`"
+                }
                 _ => "remove it",
             };
             Problem::new(format!("`{key}`: `{{{name}}}` has no value")).hint(hint)

@@ -15,10 +15,10 @@ use crate::event::Event;
 use crate::paths::{escaped, shown};
 use crate::report::cache::{CacheDocument, CacheState, ClearedCache, ListedCache};
 use crate::report::configuration::{
-    ConfigurationFile, InitReport, Issue, IssueSeverity, PathReport, REPORT_VERSION, UpdateReport,
-    ValidateReport,
+    ConfigurationFile, InitReport, PathReport, REPORT_VERSION, UpdateReport, ValidateReport,
 };
 use crate::report::fetch::FetchReport;
+use crate::report::issue::{Issue, IssueSeverity};
 use crate::report::json::SyncDocument;
 use crate::report::log::LogReport;
 use crate::report::matrix::MatrixDocument;

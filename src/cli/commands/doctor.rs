@@ -47,6 +47,7 @@ impl CheckLine {
                 message,
                 hints: Vec::new(),
                 causes: Vec::new(),
+                ..ErrorReport::default()
             },
             exit: exit::DONE,
         }

@@ -20,6 +20,7 @@ use std::num::NonZeroUsize;
 use findings::Findings;
 
 use super::settings::Workspace;
+use crate::config::problem::closest;
 use crate::config::{self, Configuration, LoadRequest, Problem, Problems, layers};
 
 /// Loads the configuration and resolves the workspace. Returns the problems of both as one error.
@@ -47,20 +48,41 @@ pub fn load(request: &LoadRequest) -> Result<(Configuration, Workspace), Problem
     let (workspace, findings) = resolve(&configuration);
     configuration.warn(findings.warnings);
 
-    // After an error in a file, a missing key can be one that was not read.
-    let is_complete = problems.is_empty();
-    if is_complete && !findings.missing.is_empty() && configuration.is_unconfigured() {
+    if problems.is_empty() && !findings.missing.is_empty() && configuration.is_unconfigured() {
         return Err(unconfigured(&configuration).into());
     }
+    let missing = findings.missing.into_iter();
+    let missing: Vec<_> = missing
+        .filter(|missing| !problems.iter().any(|problem| explains(problem, missing)))
+        .collect();
     problems.extend(findings.errors);
-    if is_complete {
-        problems.extend(findings.missing);
-    }
+    problems.extend(missing);
     match (Problems::none_of(problems), workspace) {
         (Ok(()), Some(workspace)) => Ok((configuration, workspace)),
         (Err(problems), _) => Err(problems),
         (Ok(()), None) => Err(Problem::new("the configuration is incomplete").into()),
     }
+}
+
+/// Whether a required key can be missing because of another problem of the load: a file that was not
+/// read, or a key that was rejected and sets it, or that is a misspelling of it.
+fn explains(problem: &Problem, missing: &Problem) -> bool {
+    let (Some(rejected), Some(required)) = (&problem.key, &missing.key) else {
+        return problem.key.is_none();
+    };
+    if rejected == "codex" {
+        return true;
+    }
+    let alternatives: &[&str] = match required.as_str() {
+        "project" => &["project", "projects", "workspace.members"],
+        "organization" | "codex_repo" => &[required, "remote.url"],
+        _ => &[required],
+    };
+    let last = |key: &str| key.rsplit('.').next().unwrap_or_default().to_owned();
+    alternatives.iter().any(|key| {
+        let sets = *key == rejected || key.starts_with(&format!("{rejected}."));
+        sets || closest(&last(rejected), [last(key).as_str()]).is_some()
+    })
 }
 
 /// The error for a workspace without any configuration, instead of one error per required key.

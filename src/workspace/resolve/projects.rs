@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::directories::{self, Directories, default_cache};
 use super::findings::Findings;
+use super::overlaps::ProjectPlace;
 use super::{codex_patterns, deny_list, overlaps, source_patterns};
 use crate::checks::CheckSettings;
 use crate::config::layers::{self, with_default};
@@ -43,21 +44,34 @@ pub(super) fn resolve(
     });
     let compiled = source_patterns::compile(&patterns);
     let with_patterns: Vec<_> = names.into_iter().zip(&patterns).collect();
-    let projects = findings.of_each(&with_patterns, |(name, patterns), findings| {
-        resolver.project(name, compiled[patterns].as_ref().ok(), findings)
+    let resolved = findings.of_each(&with_patterns, |(name, patterns), findings| {
+        let directories = resolver.directories(name, findings);
+        let claims = compiled[patterns].as_ref().ok();
+        let project = resolver.project(name, &directories, claims, findings);
+        (directories, project)
     });
-    for (name, patterns) in with_patterns {
+    for (name, patterns) in &with_patterns {
         if let Err(errors) = &compiled[patterns] {
             report_unusable(name, errors, findings);
         }
     }
+    let (own_directories, projects): (Vec<_>, Vec<_>) = resolved.into_iter().unzip();
     let mut projects: Vec<Project> = projects.into_iter().flatten().collect();
     projects.sort_by(|a, b| a.name.cmp(&b.name));
 
-    let roots = PathResolver::resolve_all(projects.iter().map(|project| project.root.as_path()));
-    overlaps::check_destinations(configuration, &projects, findings);
-    overlaps::check_roots(configuration, &projects, &roots, findings);
-    overlaps::check_caches(&projects, &roots, findings);
+    let roots = PathResolver::resolve_all(own_directories.iter().map(|own| own.root.as_path()));
+    let places = with_patterns.iter().zip(&own_directories).zip(&roots);
+    let places: Vec<ProjectPlace<'_>> = places
+        .map(|(((name, _), own), root)| ProjectPlace {
+            name,
+            root,
+            to: own.to.as_ref(),
+            cache: &own.cache,
+        })
+        .collect();
+    overlaps::check_destinations(configuration, &places, findings);
+    overlaps::check_roots(configuration, &places, findings);
+    overlaps::check_caches(&places, findings);
     let deny_list = Arc::new(deny_list::resolve(
         configuration,
         &projects,
@@ -88,6 +102,14 @@ pub(super) fn vary(configuration: &Configuration) -> bool {
     })
 }
 
+/// The directories of a project.
+struct OwnDirectories {
+    root: PathBuf,
+    /// The directory in the codex; `None` if it is invalid.
+    to: Option<CodexPath>,
+    cache: PathBuf,
+}
+
 /// Resolves one project after the other.
 struct ProjectResolver<'c> {
     configuration: &'c Configuration,
@@ -96,22 +118,34 @@ struct ProjectResolver<'c> {
 }
 
 impl<'c> ProjectResolver<'c> {
+    /// Resolves the directories of the project `name`.
+    fn directories(&self, name: &str, findings: &mut Findings) -> OwnDirectories {
+        let root = self.root(name, findings);
+        let is_valid_name = name.parse::<ProjectName>().is_ok();
+        let values = self.placeholders(name);
+        OwnDirectories {
+            // The default directory contains the name, which is reported as such.
+            to: is_valid_name
+                .then(|| self.destination(name, &values, findings))
+                .flatten(),
+            cache: self.cache(&root, findings),
+            root,
+        }
+    }
+
     /// Resolves the project `name`; `None` if it is invalid. `claims` are `None` if its patterns are.
     fn project(
         &self,
         name: &str,
+        directories: &OwnDirectories,
         claims: Option<&Arc<Claims>>,
         findings: &mut Findings,
     ) -> Option<Project> {
         let configuration = self.configuration;
         let values = self.placeholders(name);
-        let parsed = self.parse_name(name, findings)?;
-        let root = self.root(name, findings);
-        let to = self.destination(name, &values, findings);
+        let parsed = self.parse_name(name, findings);
         let include = codex_patterns::includes(configuration, name, &values, findings);
         let exclude = codex_patterns::excludes(configuration, name, &values, findings);
-        let claims = claims?.clone();
-        let cache_dir = self.cache(&root, findings);
 
         let sync = configuration.project_sync(name);
         let frontmatter = sync.routing.use_frontmatter;
@@ -119,12 +153,12 @@ impl<'c> ProjectResolver<'c> {
         // Invalid globs were reported.
         let branches = with_default(sync.to_codex.branches, "sync.to_codex.branches");
         Some(Project {
-            name: parsed,
-            root,
-            to: to?,
+            name: parsed?,
+            root: directories.root.clone(),
+            to: directories.to.clone()?,
             direction: with_default(sync.direction, "sync.direction"),
             is_configured_to_publish: self.is_configured_to_publish(name),
-            claims,
+            claims: claims?.clone(),
             from_codex: FromCodex {
                 include,
                 exclude,
@@ -151,7 +185,7 @@ impl<'c> ProjectResolver<'c> {
             },
             on_drift: with_default(sync.on_drift, "sync.on_drift"),
             checks: check_settings(sync.checks),
-            cache_dir,
+            cache_dir: directories.cache.clone(),
         })
     }
 

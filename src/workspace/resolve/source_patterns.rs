@@ -101,10 +101,11 @@ fn mappings(
         let to = match template::fill(&mapping.to, values) {
             Ok(to) => to,
             Err(unfilled) => {
-                let path = [path.as_slice(), &["to"]].concat();
-                let problem = template::problem(&key_path(&path), unfilled);
-                findings.error(problem.maybe_at(configuration.origin_of(&path)));
-                continue;
+                let to_path = [path.as_slice(), &["to"]].concat();
+                let problem = template::problem(&key_path(&to_path), unfilled);
+                findings.error(problem.maybe_at(configuration.origin_of(&to_path)));
+                // The rest of the mapping is checked all the same.
+                "unknown".to_owned()
             }
         };
         let mapping = MappingPatterns {

@@ -68,7 +68,7 @@ fn environment_selects_branch_and_placeholder() {
     assert!(
         without
             .stderr
-            .contains("hint: select an environment with `--env NAME`"),
+            .contains("hint: select an environment: set `FRACTARY_CODEX_ENV=NAME`"),
         "{}",
         without.stderr
     );

@@ -182,6 +182,28 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
          commit: { message: \"{x}\" }\n",
         true,
     ),
+    (
+        "none hides another",
+        "codex:\n  jobs: many\n  sync: { to_codex: { include: [\"docs/@(a|b)/**\"] } }\n  projects:\n    \
+         a: { to: x }\n    b: { to: x/y, root: a, mappings: [{ from: \"!x\", to: \"{y}\" }, {}] }\n    \
+         c: { to: ../z, root: a, mappings: [{ form: x }] }\n",
+        true,
+    ),
+    (
+        "a glob without quotes",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  sync:\n    to_codex:\n      include:\n        - *.md\n",
+        false,
+    ),
+    (
+        "a tag",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  sync:\n    to_codex:\n      exclude: [!x, a]\n",
+        true,
+    ),
+    (
+        "beside a token",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  project: p\n  remote: { token: s3cret, brunch: x }\n",
+        true,
+    ),
 ];
 
 /// Asserts that the exit status is 3 and that the output matches the snapshot `name`.
@@ -360,6 +382,9 @@ fn unknown_variables_and_flags() {
         ("FRACTARY_CODEX_SYNC__PRUN", "true"),
         ("FRACTARY_CODEX_JOBS", "many"),
         ("FRACTARY_CODEX_ALL", "true"),
+        ("FRACTARY_CODEX_TOKEN", "x"),
+        ("FRACTARY_CODEX_REMOTE__PRUNE", "true"),
+        ("FRACTARY_CODEX_PROJECTS", "{\"a\": {\"root\": \"a\"}}"),
         ("FRACTARY_CODEX_PROJECTS__A__ROOT", "a"),
         ("FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE", "docs/**"),
     ];
