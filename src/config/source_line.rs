@@ -122,19 +122,6 @@ fn secrets(path: &Path, origin: &Origin) -> Option<Vec<String>> {
 
 /// Whether the line with this index can contain a secret.
 fn can_be_secret(text: &str, index: usize, secrets: Option<&[String]>) -> bool {
-    let names_secret = |line: &str| {
-        let line = line.to_lowercase();
-        let mut words = SECRET_WORDS.iter();
-        // A reference to a variable is no secret.
-        words.any(|word| {
-            line.match_indices(word).any(|(at, _)| {
-                let value = line[at..].split_once([':', '=']).map(|(_, value)| value);
-                value.is_none_or(|value| {
-                    !value.trim_start_matches([' ', '"', '\'']).starts_with("${")
-                })
-            })
-        })
-    };
     let Some(line) = text.lines().nth(index) else {
         return true;
     };
@@ -152,6 +139,26 @@ fn can_be_secret(text: &str, index: usize, secrets: Option<&[String]>) -> bool {
             text.lines().take(index).skip(before).any(names_secret)
         }
     }
+}
+
+/// Whether the line has a word such as `token` whose value is not a reference to a variable.
+fn names_secret(line: &str) -> bool {
+    // The name of a variable is not such a word.
+    let line = line.to_lowercase();
+    let mut parts = line.split("${");
+    let first = parts.next().unwrap_or_default().to_owned();
+    let line = parts.fold(first.replace('$', " "), |line, part| {
+        let after = part.split_once('}').map_or("", |(_, after)| after);
+        line + "$" + &after.replace('$', " ")
+    });
+
+    SECRET_WORDS.iter().any(|word| {
+        line.match_indices(word).any(|(at, _)| {
+            let value = line[at..].split_once([':', '=']).map(|(_, value)| value);
+            let value = value.map(|value| value.trim_start_matches([' ', '"', '\'']));
+            !value.is_some_and(|value| value.starts_with('$'))
+        })
+    })
 }
 
 /// Whether a reference to a variable has more than its name: a default can be a secret.
@@ -236,6 +243,8 @@ mod tests {
             ("jobs: many", true),
             ("remote: { token: abc, jobs: 1 }", false),
             ("remote: { token: \"${TOKEN}\", jobs: 1 }", true),
+            ("remote: { token: $abc, jobs: 1 }", false),
+            ("remote: { token: \"${TOKEN}\", password: x }", false),
             ("url: https://user:pw@host/x", false),
             ("alias: &a s3cret", false),
             ("branch: ${A}${B_1}", true),
