@@ -2,8 +2,8 @@
 //! permissions, and process groups. No other module of the library uses its APIs
 //! (`tests/it/layout_rules.rs` checks this), so a port starts here.
 //!
-//! The code is for Unix. Linux is tested; macOS has the same calls. Windows is not supported: it
-//! has no process groups, and its file names are not bytes.
+//! The code is for Unix. Linux is tested; macOS has the same calls, with other types of numbers.
+//! Windows is not supported: it has no process groups, and its file names are not bytes.
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -24,7 +24,7 @@ use std::time::Duration;
 use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{Access, AtFlags, FileType, OFlags};
+use rustix::fs::{Access, AtFlags, Dev, FileType, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
 
@@ -54,7 +54,7 @@ pub(crate) struct Look {
     /// The values that change when the file is modified.
     pub stat: Stat,
     /// The number of the file system with the file, for [`ChangeTimes`].
-    pub device: u64,
+    pub device: Dev,
 }
 
 impl From<rustix::fs::Stat> for Look {
@@ -68,8 +68,8 @@ impl From<rustix::fs::Stat> for Look {
         let stat = Stat {
             size: raw.st_size.cast_unsigned(),
             inode: raw.st_ino,
-            modified: (raw.st_mtime, raw.st_mtime_nsec.cast_signed()),
-            changed: (raw.st_ctime, raw.st_ctime_nsec.cast_signed()),
+            modified: (raw.st_mtime, nanoseconds(raw.st_mtime_nsec)),
+            changed: (raw.st_ctime, nanoseconds(raw.st_ctime_nsec)),
         };
         Self {
             kind,
@@ -84,6 +84,11 @@ impl From<rustix::fs::Stat> for Look {
     }
 }
 
+/// The nanoseconds of a time of a file. Their type differs between systems.
+fn nanoseconds<T: TryInto<i64>>(number: T) -> i64 {
+    number.try_into().unwrap_or_default()
+}
+
 /// Knows, per device, whether the file system sets a file's change time on every write. The type of
 /// each is read once.
 ///
@@ -91,12 +96,12 @@ impl From<rustix::fs::Stat> for Look {
 /// of a server or of a cache of attributes, and disk images report the values of the time when they
 /// were made.
 #[derive(Debug, Default)]
-pub(crate) struct ChangeTimes(RwLock<HashMap<u64, bool>>);
+pub(crate) struct ChangeTimes(RwLock<HashMap<Dev, bool>>);
 
 impl ChangeTimes {
     /// Whether the file system with the number `device` sets change times. `path` below `directory`
     /// is a file on it.
-    pub(crate) fn are_kept(&self, directory: &Dir, path: &Path, device: u64) -> bool {
+    pub(crate) fn are_kept(&self, directory: &Dir, path: &Path, device: Dev) -> bool {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = known.get(&device) {
             return *kept;
