@@ -587,8 +587,16 @@ pub(crate) enum SchemaOf {
     Update,
     /// The document of `config validate --json`.
     Validate,
+    /// The document of `config show --json` and `config explain --json`.
+    Keys,
     /// The document of `config path --json`.
     Path,
+    /// The document of `projects --json`.
+    Projects,
+    /// The document of `doctor --json`.
+    Doctor,
+    /// The document of a failure, for commands whose own document does not contain the error.
+    Error,
     /// The document of `cache list --json`.
     CacheList,
     /// The document of `cache status --json`.

@@ -9,7 +9,7 @@ use super::configuration::Configuration;
 use super::layers::Candidate;
 use super::location::{LayerKind, Origin};
 use super::problem::{Problem, did_you_mean};
-use super::schema::{self, Shape};
+use super::schema::{self, Meaning, Shape};
 use super::tree::{Node, NodeValue, is_combined, key_path};
 use super::values::without_secrets;
 use super::{compat, toml};
@@ -27,6 +27,8 @@ pub struct Explanation {
     pub value: Option<Value>,
     /// The values that the layers give, highest precedence first.
     pub given: Vec<Given>,
+    /// The meaning of the key; `None` for an element of a list.
+    pub meaning: Option<Meaning>,
 }
 
 /// A value that a layer gives to a key.
@@ -57,7 +59,8 @@ impl Explanation {
 }
 
 impl Configuration {
-    /// Explains the key `key`, or every key below it. Returns an error if there is no such key.
+    /// Explains the key `key`, or every key below it that has a value, or whose value can be derived
+    /// from other keys. Returns an error if there is no such key.
     pub fn explain(&self, key: &str) -> Result<Vec<Explanation>, Problem> {
         let mut path = toml::key(&with_dots(key))
             .ok_or_else(|| unknown_key(key, escaped(key.as_bytes()).to_string()))?;
@@ -86,16 +89,29 @@ impl Configuration {
             return Err(Problem::new(message).maybe_hint(did_you_mean(name, self.project_names())));
         }
 
-        let below: Vec<Explanation> = self
-            .effective()
-            .into_iter()
-            .filter(|explanation| explanation.path.starts_with(&path))
-            .collect();
-        Ok(if below.is_empty() {
-            vec![self.explained(&path)]
-        } else {
-            below
-        })
+        let mut below = self.paths_in_effect();
+        if let [section, name, ..] = path.as_slice()
+            && section == "projects"
+        {
+            let project = [section.clone(), name.clone()];
+            // Settings for all projects apply to each, except that a run has one branch.
+            let general = below.iter().filter(|path| path[0] == "sync");
+            let general =
+                general.filter(|path| path.get(1).is_none_or(|key| key != "environments"));
+            let inherited: Vec<_> = general
+                .map(|path| [&project[..], path.as_slice()].concat())
+                .collect();
+            below.extend(inherited);
+            below.extend(["root", "to"].map(|key| [&project[..], &[key.to_owned()]].concat()));
+        }
+        let derived = [["remote", "url"], ["remote", "branch"], ["state", "dir"]];
+        below.extend(derived.map(|path| path.map(str::to_owned).to_vec()));
+        below.retain(|below| below.starts_with(&path));
+        let mut below = without_outer(below);
+        if below.is_empty() {
+            below.push(path);
+        }
+        Ok(below.iter().map(|path| self.explained(path)).collect())
     }
 
     /// The names of all projects, valid or not.
@@ -111,26 +127,17 @@ impl Configuration {
 
     /// Explains every key that has a value, in the order of the keys.
     pub fn effective(&self) -> Vec<Explanation> {
+        let paths = self.paths_in_effect();
+        paths.iter().map(|path| self.explained(path)).collect()
+    }
+
+    /// The paths of all keys that have a value, in order.
+    fn paths_in_effect(&self) -> Vec<Vec<String>> {
         let mut paths = Vec::new();
         for layer in self.layers.iter() {
             collect_leaves(&layer.tree, &mut Vec::new(), &mut paths);
         }
-        paths.sort();
-        paths.dedup();
-
-        // A map that is empty in one layer and has entries in another is not a key of its own. In
-        // this order, such entries directly follow it.
-        let has_entries = |number: usize| {
-            paths
-                .get(number + 1)
-                .is_some_and(|next: &Vec<String>| next.starts_with(&paths[number]))
-        };
-        paths
-            .iter()
-            .enumerate()
-            .filter(|(number, _)| !has_entries(*number))
-            .map(|(_, path)| self.explained(path))
-            .collect()
+        without_outer(paths)
     }
 
     /// Explains the key at `path`: its value, and every layer that gives one.
@@ -154,6 +161,7 @@ impl Configuration {
             path: path.to_vec(),
             value,
             given,
+            meaning: schema::meaning(path),
         }
     }
 
@@ -166,6 +174,20 @@ impl Configuration {
         candidates.retain(|candidate| candidate.is_of_project || !(is_map && is_project_sync));
         candidates
     }
+}
+
+/// Sorts paths, and removes duplicates and maps with entries: a map that is empty in one layer and has
+/// entries in another is not a key of its own.
+fn without_outer(mut paths: Vec<Vec<String>>) -> Vec<Vec<String>> {
+    paths.sort();
+    paths.dedup();
+    // In this order, the entries of a map directly follow it.
+    let has_entries = |number: usize| {
+        let next = paths.get(number + 1);
+        next.is_some_and(|next| next.starts_with(&paths[number]))
+    };
+    let numbers = (0..paths.len()).filter(|number| !has_entries(*number));
+    numbers.map(|number| paths[number].clone()).collect()
 }
 
 /// The values that the candidates give to the key at `path`, which is the element `element` of the

@@ -64,7 +64,7 @@ pub use load::load;
 pub use location::{LayerKind, Location, Origin, Source};
 pub use problem::{Problem, Problems};
 pub use request::{DetectOrganization, FlagValue, LoadRequest};
-pub use schema::schema;
+pub use schema::{Meaning, schema};
 
 #[cfg(test)]
 mod tests;

@@ -205,6 +205,51 @@ impl Key {
     }
 }
 
+/// The meaning of a key, as an editor shows it.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Meaning {
+    /// The description.
+    pub description: String,
+    /// The words that the key accepts, each with its description; empty if it accepts other values.
+    pub choices: Vec<(String, String)>,
+    /// The default; `None` if the key has none, or is a map.
+    pub default: Option<Value>,
+}
+
+/// The meaning of the key at `path`; `None` if it does not exist, or is an element of a list.
+pub(crate) fn meaning<S: AsRef<str>>(path: &[S]) -> Option<Meaning> {
+    let path: Vec<&str> = path.iter().map(AsRef::as_ref).collect();
+    let find = |path: &[&str]| {
+        path.iter()
+            .try_fold(Key::root(), |key, name| key.below(name))
+    };
+    let text = |value: &Value| value.as_str().map(|text| text.replace('\n', " "));
+    let Key(schema) = find(&path)?;
+
+    let choices = schema.get("oneOf").and_then(Value::as_array);
+    let choices = choices.into_iter().flatten().filter_map(|choice| {
+        let word = choice["const"].as_str()?;
+        Some((
+            word.to_owned(),
+            text(&choice["description"]).unwrap_or_default(),
+        ))
+    });
+    // The settings of a project have the defaults of those for all projects.
+    let general = match path.as_slice() {
+        ["projects", _, sync @ ..] if sync.first() == Some(&"sync") => find(sync),
+        _ => None,
+    };
+    let default = general.unwrap_or(Key(schema)).0.get("default");
+    Some(Meaning {
+        description: text(&schema["description"])?,
+        choices: choices.collect(),
+        default: default
+            .filter(|default| !default.is_object() && !default.is_null())
+            .cloned(),
+    })
+}
+
 /// The kind of value of the key at `path`; `None` if it does not exist.
 pub(crate) fn shape<S: AsRef<str>>(path: &[S]) -> Option<Shape> {
     path.iter()

@@ -1,11 +1,14 @@
-//! The JSON documents of `init`, `config update`, `config validate` and `config path`. Each has a
-//! schema in `schemas/`.
+//! The JSON documents of `init` and of the commands below `config`. Each has a schema in `schemas/`.
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::ErrorReport;
 use super::issue::Issue;
+use crate::config::{Explanation, Given};
+use crate::paths::shown;
+use crate::workspace::DerivedValue;
 
 /// The version of the format of these documents.
 pub(crate) const REPORT_VERSION: u32 = 1;
@@ -91,6 +94,133 @@ impl Default for ValidateReport {
             exit_code: 0,
         }
     }
+}
+
+/// The result of `config show` and `config explain`.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct KeysReport {
+    /// The version of the document's format.
+    pub schema_version: u32,
+    /// The directory of the workspace.
+    pub root: String,
+    /// The keys, in order.
+    pub keys: Vec<ExplainedKey>,
+}
+
+/// A key and its value.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ExplainedKey {
+    /// The key, as in `sync.to_codex.include`.
+    pub key: String,
+    /// The value that the layers give, without secrets; `null` if none gives one.
+    pub value: Option<Value>,
+    /// The meaning of the key; absent for an element of a list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub description: Option<String>,
+    /// The default; absent if the key has none, or is a map.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub default: Option<Value>,
+    /// The words that the key accepts; absent if it accepts other values.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
+    pub choices: Vec<Choice>,
+    /// The value that is used instead of `value` (`explain`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(default)]
+    pub derived: Option<Derived>,
+    /// The values of all layers, highest precedence first.
+    pub given: Vec<GivenValue>,
+}
+
+/// A word that a key accepts.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Choice {
+    /// The word.
+    pub value: String,
+    /// Its meaning.
+    pub description: String,
+}
+
+/// A value that is derived from other keys.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Derived {
+    /// The value, without secrets; `null` if it is only known during a run.
+    pub value: Option<String>,
+    /// Where it comes from.
+    pub source: String,
+}
+
+/// A value that a layer gives.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct GivenValue {
+    /// The layer: `default`, `user`, `workspace`, `local`, `member`, `environment` or `flag`.
+    pub layer: String,
+    /// The file with line and column, the variable or the flag.
+    pub origin: String,
+    /// The file; `null` if the value is not from a file.
+    pub file: Option<String>,
+    /// The line in the file, counted from 1.
+    pub line: Option<u32>,
+    /// The column in the line, counted from 1.
+    pub column: Option<u32>,
+    /// The value, without secrets.
+    pub value: Value,
+    /// Whether the value is in effect, rather than overridden.
+    pub counts: bool,
+}
+
+impl GivenValue {
+    fn new(given: &Given) -> Self {
+        let at = &given.origin;
+        let in_file = |number: u32| (number > 0 && at.file().is_some()).then_some(number);
+        Self {
+            layer: given.layer.to_string(),
+            origin: at.to_string(),
+            file: at.file().map(|file| shown(file).to_string()),
+            line: in_file(at.line),
+            column: in_file(at.column),
+            value: given.value.clone(),
+            counts: given.counts,
+        }
+    }
+}
+
+impl ExplainedKey {
+    /// `derived` is the value that is used instead of that of the layers.
+    pub(crate) fn new(key: &Explanation, derived: Option<DerivedValue>) -> Self {
+        let meaning = key.meaning.as_ref();
+        let choices = meaning.into_iter().flat_map(|meaning| &meaning.choices);
+        Self {
+            key: key.key.clone(),
+            value: key.value.clone(),
+            description: meaning.map(|meaning| meaning.description.clone()),
+            default: meaning.and_then(|meaning| meaning.default.clone()),
+            choices: choices
+                .map(|(value, description)| Choice {
+                    value: value.clone(),
+                    description: description.clone(),
+                })
+                .collect(),
+            derived: derived.map(|derived| Derived {
+                value: derived.value,
+                source: derived.source,
+            }),
+            given: key.given.iter().map(GivenValue::new).collect(),
+        }
+    }
+}
+
+/// The failure of a command whose own document does not contain the error.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct FailureReport {
+    /// The version of the document's format.
+    pub schema_version: u32,
+    /// The error.
+    pub error: ErrorReport,
+    /// The exit status.
+    pub exit_code: u8,
 }
 
 /// The result of `config path`.

@@ -4,6 +4,7 @@
 pub(crate) mod cache;
 pub(crate) mod commit;
 pub(crate) mod configuration;
+pub(crate) mod doctor;
 pub(crate) mod fetch;
 pub(crate) mod github;
 pub(crate) mod harmless;
@@ -17,6 +18,7 @@ pub(crate) mod ndjson;
 pub(crate) mod page;
 pub(crate) mod plan_comment;
 pub(crate) mod progress;
+pub(crate) mod projects;
 pub(crate) mod snippet;
 pub(crate) mod style;
 mod sync_branches;
@@ -49,7 +51,7 @@ pub(crate) struct ErrorReport {
 impl ErrorReport {
     /// The commands of this program in the hints, each as a list of arguments. A command with a
     /// placeholder such as `FILE` is left out, because it cannot be run as it is.
-    fn commands(&self) -> Vec<Vec<String>> {
+    pub(crate) fn commands(&self) -> Vec<Vec<String>> {
         let is_placeholder =
             |word: &str| word.len() > 1 && word.chars().all(|c| c.is_ascii_uppercase());
         let spans = self

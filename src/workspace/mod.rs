@@ -17,6 +17,7 @@ pub(crate) mod template;
 
 pub use project::{FromCodex, Project};
 pub use resolve::load;
+pub(crate) use resolve::{DerivedValue, derived_values};
 pub use select::{SelectError, select};
 pub(crate) use settings::{CommitPolicy, PullRequestSettings, PushBranches, Timeouts};
 pub use settings::{Remote, Workspace};

@@ -3,30 +3,34 @@
 
 use std::fmt::Write;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{config_update, finish, to_json};
 use crate::cli::args::{ConfigCommand, SchemaOf};
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::exit;
-use crate::config::{self, Configuration, Explanation};
+use crate::config::{self, Configuration};
 use crate::event::Event;
 use crate::paths::{escaped, shown};
 use crate::report::cache::{CacheDocument, CacheState, ClearedCache, ListedCache};
 use crate::report::configuration::{
-    ConfigurationFile, InitReport, PathReport, REPORT_VERSION, UpdateReport, ValidateReport,
+    ConfigurationFile, Derived, ExplainedKey, FailureReport, InitReport, KeysReport, PathReport,
+    REPORT_VERSION, UpdateReport, ValidateReport,
 };
+use crate::report::doctor::DoctorReport;
 use crate::report::fetch::FetchReport;
 use crate::report::issue::{Issue, IssueSeverity};
 use crate::report::json::SyncDocument;
 use crate::report::log::LogReport;
 use crate::report::matrix::MatrixDocument;
 use crate::report::ndjson::Line;
+use crate::report::projects::ProjectsReport;
 use crate::report::style::Style;
 use crate::report::trace::TraceReport;
 use crate::saved_plan::document::SavedPlan;
 use crate::text::pluralize;
+use crate::workspace::derived_values;
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(command: &ConfigCommand, context: &Context) -> u8 {
@@ -51,26 +55,24 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
         ConfigCommand::Show { origin, .. } => {
             let configuration = context.load_layers()?;
             let keys = configuration.effective();
+            let keys = keys.iter().map(|key| ExplainedKey::new(key, None));
+            let keys: Vec<_> = keys.collect();
             Ok(if json {
-                keys_document(&configuration, &keys)
+                keys_document(&configuration, keys)
             } else {
-                keys_text(&keys, *origin, context.terminal.out)
+                let lines = keys
+                    .iter()
+                    .map(|key| key_text(key, *origin, context.terminal.out));
+                lines.collect()
             })
         }
         ConfigCommand::Explain { key, .. } => {
             let configuration = context.load_layers()?;
-            let explained = configuration.explain(key).map_err(|problem| {
-                CommandError::new(
-                    exit::USAGE,
-                    "usage",
-                    problem.message.clone(),
-                    problem.hint.into_iter().collect(),
-                )
-            })?;
+            let explained = explained_keys(&configuration, key)?;
             Ok(if json {
-                keys_document(&configuration, &explained)
+                keys_document(&configuration, explained)
             } else {
-                keys_text(&explained, true, context.terminal.out)
+                explanation_text(&explained, context.terminal.out)
             })
         }
         ConfigCommand::Validate(_) => {
@@ -102,6 +104,10 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
             SchemaOf::Init => schemars::schema_for!(InitReport).to_value(),
             SchemaOf::Update => schemars::schema_for!(UpdateReport).to_value(),
             SchemaOf::Validate => schemars::schema_for!(ValidateReport).to_value(),
+            SchemaOf::Keys => schemars::schema_for!(KeysReport).to_value(),
+            SchemaOf::Projects => schemars::schema_for!(ProjectsReport).to_value(),
+            SchemaOf::Doctor => schemars::schema_for!(DoctorReport).to_value(),
+            SchemaOf::Error => schemars::schema_for!(FailureReport).to_value(),
             SchemaOf::Path => schemars::schema_for!(PathReport).to_value(),
             SchemaOf::CacheList => schemars::schema_for!(CacheDocument<ListedCache>).to_value(),
             SchemaOf::CacheStatus => schemars::schema_for!(CacheDocument<CacheState>).to_value(),
@@ -179,49 +185,98 @@ fn print_warnings(configuration: &Configuration, context: &Context) {
     }
 }
 
-/// The JSON document of `show` and `explain`.
-fn keys_document(configuration: &Configuration, keys: &[Explanation]) -> String {
-    let keys = keys.iter().map(|key| {
-        let given = key.given.iter().map(|given| {
-            json!({
-                "layer": given.layer.to_string(),
-                "origin": given.origin.to_string(),
-                "value": given.value,
-                "counts": given.counts,
-            })
-        });
-        json!({ "key": key.key, "value": key.value, "given": given.collect::<Vec<_>>() })
-    });
-
-    to_json(&json!({
-        "schema_version": 1,
-        "root": shown(&configuration.root).to_string(),
-        "keys": keys.collect::<Vec<_>>(),
-    }))
+/// Explains `key`, or the keys below it. Those whose value is only known during a run are left out
+/// beside others.
+fn explained_keys(
+    configuration: &Configuration,
+    key: &str,
+) -> Result<Vec<ExplainedKey>, CommandError> {
+    let explained = configuration.explain(key).map_err(|problem| {
+        let hints = problem.hint.into_iter().collect();
+        CommandError::new(exit::USAGE, "usage", problem.message.clone(), hints)
+    })?;
+    let derived_values = derived_values(configuration);
+    let mut keys: Vec<_> = explained
+        .iter()
+        .map(|key| ExplainedKey::new(key, derived_values.of(&key.path)))
+        .collect();
+    if keys.len() > 1 {
+        let is_known = |derived: &Derived| derived.value.is_some();
+        keys.retain(|key| key.value.is_some() || key.derived.as_ref().is_some_and(is_known));
+    }
+    Ok(keys)
 }
 
-/// The text of `show` and `explain`: one line per key, and if `origin` is set, one line per layer
-/// that has a value for it.
-fn keys_text(keys: &[Explanation], origin: bool, style: Style) -> String {
-    let mut text = String::new();
+/// The JSON document of `show` and `explain`.
+fn keys_document(configuration: &Configuration, keys: Vec<ExplainedKey>) -> String {
+    to_json(&KeysReport {
+        schema_version: REPORT_VERSION,
+        root: shown(&configuration.root).to_string(),
+        keys,
+    })
+}
 
+/// The text of `explain`: for each key its value, its meaning and its sources. If it is a single one,
+/// also the words that it accepts.
+fn explanation_text(keys: &[ExplainedKey], style: Style) -> String {
+    let mut text = String::new();
     for key in keys {
-        let name = style.strong(escaped(key.key.as_bytes()));
-        let value = key
+        let with_value = key_text(key, true, style);
+        let (value, sources) = with_value.split_once('\n').unwrap_or((&with_value, ""));
+        let _ = writeln!(text, "{value}");
+        if let Some(description) = &key.description {
+            let _ = writeln!(text, "  {description}");
+        }
+        if let [_] = keys {
+            for choice in &key.choices {
+                let _ = writeln!(text, "    {}: {}", choice.value, choice.description);
+            }
+        }
+        let is_default = key
+            .given
+            .iter()
+            .any(|given| given.counts && given.layer == "default");
+        if let Some(default) = key.default.as_ref().filter(|_| !is_default) {
+            let _ = writeln!(text, "  the default is {}", value_text(default));
+        }
+        text.push_str(sources);
+    }
+    text
+}
+
+/// The text of a key: its value, and if `origin` is set, one line per layer that has a value for it.
+fn key_text(key: &ExplainedKey, origin: bool, style: Style) -> String {
+    let mut text = String::new();
+    let name = style.strong(escaped(key.key.as_bytes()));
+    let derived = key.derived.as_ref();
+    let value = match derived.and_then(|derived| derived.value.as_ref()) {
+        Some(value) => value_text(&Value::String(value.clone())),
+        None => key
             .value
             .as_ref()
-            .map_or_else(|| "not set".to_owned(), value_text);
-        let _ = writeln!(text, "{name} = {value}");
+            .map_or_else(|| "not set".to_owned(), value_text),
+    };
+    let _ = writeln!(text, "{name} = {value}");
+    if let Some(derived) = derived {
+        let label = match derived.value {
+            Some(_) => "from",
+            None => "used instead:",
+        };
+        let _ = writeln!(
+            text,
+            "{}",
+            style.faint(format!("  {label} {}", derived.source))
+        );
+    }
 
-        for given in key.given.iter().filter(|_| origin) {
-            let line = if given.counts {
-                format!("  from {} ({})", given.origin, given.layer)
-            } else {
-                let value = value_text(&given.value);
-                format!("  overrides {} ({}): {value}", given.origin, given.layer)
-            };
-            let _ = writeln!(text, "{}", style.faint(line));
-        }
+    for given in key.given.iter().filter(|_| origin) {
+        let line = if given.counts && derived.is_none_or(|derived| derived.value.is_none()) {
+            format!("  from {} ({})", given.origin, given.layer)
+        } else {
+            let value = value_text(&given.value);
+            format!("  overrides {} ({}): {value}", given.origin, given.layer)
+        };
+        let _ = writeln!(text, "{}", style.faint(line));
     }
     text
 }

@@ -4,8 +4,6 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::to_json;
 use crate::cli::args::DoctorArgs;
 use crate::cli::command_error::CommandError;
@@ -17,14 +15,15 @@ use crate::event::Silent;
 use crate::outcome::SyncError;
 use crate::paths::shown;
 use crate::report::ErrorReport;
+use crate::report::configuration::REPORT_VERSION;
+use crate::report::doctor::{CheckReport, CheckVerdict, DoctorReport};
 use crate::report::style::Style;
 use crate::sync::doctor::{Check, Verdict, examine};
 
 /// A line of the output.
 struct CheckLine {
     subject: &'static str,
-    /// `ok`, `warning`, `failed` or `skipped`.
-    verdict: &'static str,
+    verdict: CheckVerdict,
     /// The message and hints, also of a check that passed.
     report: ErrorReport,
     /// The exit status if no other check failed.
@@ -35,7 +34,7 @@ impl CheckLine {
     /// A line that does not affect the exit status.
     fn note(
         subject: &'static str,
-        verdict: &'static str,
+        verdict: CheckVerdict,
         kind: &'static str,
         message: String,
     ) -> Self {
@@ -54,13 +53,13 @@ impl CheckLine {
     }
 
     fn ok(subject: &'static str, message: String) -> Self {
-        Self::note(subject, "ok", "ok", message)
+        Self::note(subject, CheckVerdict::Ok, "ok", message)
     }
 
     fn failed(subject: &'static str, error: CommandError) -> Self {
         Self {
             subject,
-            verdict: "failed",
+            verdict: CheckVerdict::Failed,
             report: error.report,
             exit: error.exit,
         }
@@ -71,7 +70,7 @@ impl CheckLine {
         match verdict {
             Verdict::Ok(message) => Self::ok(subject, message),
             Verdict::Warning { message, hint } => {
-                let mut line = Self::note(subject, "warning", "odd", message);
+                let mut line = Self::note(subject, CheckVerdict::Warning, "odd", message);
                 line.report.hints.push(hint);
                 line
             }
@@ -83,7 +82,7 @@ impl CheckLine {
             Verdict::NotWritable(error) => Self::failed(subject, not_writable(error, in_workflow)),
             Verdict::Skipped => {
                 let message = "skipped because an earlier check failed".to_owned();
-                Self::note(subject, "skipped", "skipped", message)
+                Self::note(subject, CheckVerdict::Skipped, "skipped", message)
             }
         }
     }
@@ -156,31 +155,30 @@ fn not_writable(error: RemoteError, in_workflow: bool) -> CommandError {
 }
 
 fn document(lines: &[CheckLine], status: u8) -> String {
-    let checks = lines.iter().map(|line| {
-        json!({
-            "subject": line.subject,
-            "verdict": line.verdict,
-            "kind": line.report.kind,
-            "message": line.report.message,
-            "causes": line.report.causes,
-            "hints": line.report.hints,
-        })
+    let checks = lines.iter().map(|line| CheckReport {
+        subject: line.subject.to_owned(),
+        verdict: line.verdict,
+        kind: line.report.kind.to_string(),
+        message: line.report.message.clone(),
+        causes: line.report.causes.clone(),
+        hints: line.report.hints.clone(),
+        commands: line.report.commands(),
     });
-    to_json(&json!({
-        "schema_version": 1,
-        "checks": checks.collect::<Vec<_>>(),
-        "exit_code": status,
-    }))
+    to_json(&DoctorReport {
+        schema_version: REPORT_VERSION,
+        checks: checks.collect(),
+        exit_code: status,
+    })
 }
 
 fn text(lines: &[CheckLine], style: Style) -> String {
     let mut text = String::new();
     for line in lines {
-        let verdict = format!("{:<8}", line.verdict);
+        let verdict = format!("{:<8}", line.verdict.word());
         let verdict = match line.verdict {
-            "ok" => style.good(verdict),
-            "failed" => style.bad(verdict),
-            _ => style.warn(verdict),
+            CheckVerdict::Ok => style.good(verdict),
+            CheckVerdict::Failed => style.bad(verdict),
+            CheckVerdict::Warning | CheckVerdict::Skipped => style.warn(verdict),
         };
         let _ = writeln!(text, "{verdict} {}: {}", line.subject, line.report.message);
 

@@ -36,6 +36,7 @@ use super::command_error::CommandError;
 use super::context::Context;
 use super::exit;
 use crate::platform;
+use crate::report::configuration::{FailureReport, REPORT_VERSION};
 use crate::report::fetch::FetchReport;
 use crate::report::json::{self, SyncDocument};
 use crate::report::log::LogReport;
@@ -101,9 +102,11 @@ fn document_text(document: SyncDocument, format: Format) -> String {
 
 /// The JSON document for the failure of a command that has no [`SyncDocument`].
 fn error_document(error: &CommandError) -> String {
-    to_json(
-        &serde_json::json!({ "schema_version": 1, "error": error.report, "exit_code": error.exit }),
-    )
+    to_json(&FailureReport {
+        schema_version: REPORT_VERSION,
+        error: error.report.clone(),
+        exit_code: error.exit,
+    })
 }
 
 /// The JSON document for a command line that could not be parsed, in the form that `command` has

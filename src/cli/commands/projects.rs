@@ -15,7 +15,10 @@ use crate::config::Direction;
 use crate::event::Event;
 use crate::outcome::ProjectSelection;
 use crate::paths::shown;
+use crate::report::configuration::REPORT_VERSION;
+use crate::report::json::WarningDocument;
 use crate::report::matrix::MatrixDocument;
+use crate::report::projects::{ListedProject, ProjectsReport};
 use crate::report::table::table;
 use crate::scan::{ScanError, Survey, useless_patterns};
 use crate::sync::shard_weights::file_counts;
@@ -155,23 +158,24 @@ fn document(
             Ok(survey) => (Some(survey.files), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        serde_json::json!({
-            "name": row.project.name.as_str(), "root": row.root, "to": row.project.to.to_string(),
-            "files": files, "error": error,
-        })
+        ListedProject {
+            name: row.project.name.to_string(),
+            root: row.root.clone(),
+            to: row.project.to.to_string(),
+            files,
+            error,
+        }
     });
-    let warnings = warnings.iter().map(|(project, message)| {
-        serde_json::json!({
-            "project": project.map(|project| project.name.as_str()), "message": message,
-        })
+    let warnings = warnings.iter().map(|(project, message)| WarningDocument {
+        project: project.map(|project| project.name.to_string()),
+        message: message.clone(),
     });
-    let mut document = serde_json::json!({
-        "schema_version": 1, "projects": projects.collect::<Vec<_>>(), "warnings": warnings.collect::<Vec<_>>(),
-    });
-    if let Some(selection) = selection {
-        document["selection"] = serde_json::json!(selection);
-    }
-    to_json(&document)
+    to_json(&ProjectsReport {
+        schema_version: REPORT_VERSION,
+        projects: projects.collect(),
+        warnings: warnings.collect(),
+        selection: selection.cloned(),
+    })
 }
 
 fn text(rows: &[ProjectRow<'_>]) -> String {

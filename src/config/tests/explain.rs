@@ -45,7 +45,11 @@ fn missing_keys_are_not_set_or_unknown() {
         ("commit.author", "commit.author = not set"),
         ("remotes", "remotes = not set"),
         ("remote.branch", "remote.branch = not set"),
-        ("projects.billing", "projects.billing = not set"),
+        ("projects.billing.to", "projects.billing.to = not set"),
+        (
+            "projects.billing.sync.delete_guard.files",
+            "projects.billing.sync.delete_guard.files = 20 default",
+        ),
         ("projects.zz", "there is no project `zz` []"),
         (
             "projects.tokn.root",

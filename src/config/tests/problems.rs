@@ -69,7 +69,7 @@ fn secrets_are_masked_in_all_output() {
             .hint
             .is_some()
     );
-    assert_eq!(configuration.explain("remote").unwrap().len(), 9);
+    assert_eq!(configuration.explain("remote").unwrap().len(), 10);
 }
 
 #[test]

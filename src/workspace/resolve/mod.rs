@@ -4,6 +4,7 @@
 pub(super) mod codex_patterns;
 mod commit_policy;
 mod deny_list;
+mod derived_values;
 mod directories;
 mod findings;
 mod forge_settings;
@@ -17,6 +18,7 @@ mod tokens;
 
 use std::num::NonZeroUsize;
 
+pub(crate) use derived_values::{DerivedValue, DerivedValues};
 use findings::Findings;
 
 use super::settings::Workspace;
@@ -83,6 +85,13 @@ fn explains(problem: &Problem, missing: &Problem) -> bool {
         let sets = *key == rejected || key.starts_with(&format!("{rejected}."));
         sets || closest(&last(rejected), [last(key).as_str()]).is_some()
     })
+}
+
+/// Derives the values of keys that no layer sets. If the configuration is not valid, there are none.
+pub(crate) fn derived_values(configuration: &Configuration) -> DerivedValues<'_> {
+    let (workspace, findings) = resolve(configuration);
+    let workspace = workspace.filter(|_| findings.errors.is_empty());
+    DerivedValues::new(configuration, workspace)
 }
 
 /// The error for a workspace without any configuration, instead of one error per required key.

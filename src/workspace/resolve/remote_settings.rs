@@ -14,7 +14,7 @@ use crate::workspace::template;
 
 /// The environment of a run without `--env`, if a user has configured its branch. The older tool
 /// always uses it.
-const DEFAULT_ENVIRONMENT: [&str; 3] = ["sync", "environments", "prod"];
+pub(super) const DEFAULT_ENVIRONMENT: [&str; 3] = ["sync", "environments", "prod"];
 
 /// The branch of the selected environment, or else of `remote.branch`, or else of the default
 /// environment. `None` means that the remote's HEAD decides.

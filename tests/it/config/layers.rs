@@ -122,10 +122,13 @@ fn explain_shows_defaults_and_overrides() {
             "push.retries=3",
         ])
         .code(0);
-    assert_eq!(
-        shown.stdout,
-        "push.retries = 3\n  from `--config push.retries` (flag)\n  overrides the built-in defaults (default): 50\n"
-    );
+    insta::assert_snapshot!(shown.stdout, @"
+    push.retries = 3
+      The maximum number of retries of a push if the branch moved.
+      the default is 50
+      from `--config push.retries` (flag)
+      overrides the built-in defaults (default): 50
+    ");
     let shown = sandbox.run(&["config", "show", "--origin"]).code(0).stdout;
     assert!(shown.contains("config.yaml:4:12 (workspace)"), "{shown}");
     let path = sandbox.run(&["config", "path"]).code(0).stdout;
@@ -133,6 +136,37 @@ fn explain_shows_defaults_and_overrides() {
         path.trim_end().ends_with("ws/.fractary/config.yaml") && path.lines().count() == 1,
         "{path}"
     );
+}
+
+/// Keys without a value of their own, and keys that an environment replaces.
+#[test]
+fn explain_shows_derived_values_and_their_source() {
+    let text = "codex:\n  organization: acme\n  codex_repo: codex\n  workspace: { members: [libs/*] }\n  \
+                remote: { branch: trunk }\n  sync: { prune: true }\n  projects: { billing: {} }\n";
+    let sandbox = workspace(text);
+    sandbox.write("ws/libs/log/README.md", "log");
+    let mut shown = String::new();
+    for arguments in [
+        &["remote.url"][..],
+        &["remote.branch"],
+        &["remote.branch", "--config", "sync.direction=to-codex"],
+        &["commit.author"],
+        &["projects.billing.root"],
+        &["projects.billing.to"],
+        &["projects.billing.sync.prune"],
+        &["projects.log.root"],
+        &["projects.log.sync.delete_guard"],
+        &["sync.on_drift"],
+        &["sync.to_codex.include.0"],
+    ] {
+        // The second run of a key has an environment.
+        let variables = [("FRACTARY_CODEX_ENV", "test")];
+        let variables = &variables[..usize::from(arguments.len() > 1)];
+        let arguments = [&["config", "explain"], arguments].concat();
+        let output = run(&sandbox, variables, &arguments).code(0);
+        shown.push_str(&output.shown());
+    }
+    insta::assert_snapshot!(shown);
 }
 
 #[test]

@@ -67,6 +67,10 @@ fn schemas_in_the_repository_are_up_to_date() {
         "update",
         "validate",
         "path",
+        "keys",
+        "projects",
+        "doctor",
+        "error",
         "cache-list",
         "cache-status",
         "cache-clear",
@@ -159,5 +163,40 @@ fn schema_rejects_the_errors_that_it_can_express() {
             continue;
         };
         assert_eq!(!validator.is_valid(&document), *visible, "{name}");
+    }
+}
+
+/// The documents of `sync`, `fetch`, `log`, `trace`, `cache` and `mcp` are checked beside their tests.
+#[test]
+fn documents_of_commands_match_their_schemas() {
+    let sandbox = workspace(format!(
+        "{ONE}  sync: {{ prune: true, from_codex: {{ exclude: [a] }} }}\n"
+    ));
+    sandbox.write("ws/README.md", "billing");
+    let unreachable = ["--config", "remote.url=nowhere.git"];
+    for (of, arguments, code) in [
+        ("keys", &["config", "show"][..], 0),
+        ("keys", &["config", "explain", "sync"], 0),
+        ("keys", &["config", "explain", "remote.branch"], 0),
+        ("path", &["config", "path"], 0),
+        ("projects", &["projects"], 0),
+        ("projects", &["projects", "--shard", "1/2"], 0),
+        (
+            "projects",
+            &["projects", "--config", "projects={ gone = {} }"],
+            0,
+        ),
+        ("doctor", &["doctor"], 4),
+        ("doctor", &["doctor", "--config", "jobs=many"], 3),
+        ("error", &["config", "show", "--config", "jobs=many"], 3),
+        ("error", &["config", "explain", "sync.prun"], 2),
+        ("error", &["projects", "--config", "jobs=many"], 3),
+        ("error", &["projects", "--bogus"], 2),
+    ] {
+        let arguments = [arguments, &unreachable, &["--json"]].concat();
+        let document = sandbox.run(&arguments).code(code).json();
+        accepts(&validator(of), &arguments.join(" "), &document);
+        let first = document.as_object().and_then(|object| object.keys().next());
+        assert_eq!(first.map(String::as_str), Some("schema_version"));
     }
 }
