@@ -209,11 +209,13 @@ fn service(contents: &[u8], name: usize, value: usize, is_call: bool) -> Option<
 
 /// Whether the name of a service and a word such as `key` are parts of one name.
 fn is_joined(contents: &[u8], service: &Range<usize>, name: usize) -> bool {
-    let between = if service.end <= name {
-        &contents[service.end..name]
+    let between = if service.start < name {
+        service.end..name
     } else {
-        &contents[name..service.start]
+        name..service.start
     };
+    // There is nothing between the two if the word is in the name of the service: `FusionAuth`.
+    let between = contents.get(between).unwrap_or_default();
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
     between == b" " || between.iter().all(is_name)
 }

@@ -4,7 +4,11 @@ use std::collections::BTreeSet;
 
 use base64::prelude::*;
 use fastrand::Rng;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample;
 
+use super::services::{SERVICES, SERVICES_WITH_COMMON_NAMES};
 use super::*;
 
 /// A key whose lines are joined by `\n`, as in a string.
@@ -879,4 +883,25 @@ fn bytes_that_are_no_text_are_searched() {
     let found = detect(&[b"\xff\0\x80", secret.as_bytes(), b"\0\xfe"].concat());
     assert_eq!(found[0].offset, 3);
     assert_eq!(found[0].message, "a GitHub token");
+}
+
+proptest! {
+    #[test]
+    fn any_order_of_names_words_and_values_can_be_searched(
+        parts in vec(
+            prop_oneof![
+                sample::select(SERVICES),
+                sample::select(SERVICES_WITH_COMMON_NAMES),
+                sample::select(&["key", "Token", "_secret", "AUTH", "sas", "="][..]),
+                sample::select(&[": ", " = \"", "', '", "(", "\n\n", "."][..]),
+                sample::select(&["kX9tw7Lq2Zr8vmB4ycWs7Nf3d", "9f86d081884c7d659a2feaa0c55ad015"][..]),
+            ],
+            1..12,
+        )
+    ) {
+        let text = parts.concat();
+        for found in detect(text.as_bytes()) {
+            prop_assert!(found.offset < text.len());
+        }
+    }
 }
