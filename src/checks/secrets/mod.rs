@@ -5,8 +5,8 @@
 //! automaton looks for the keywords of all rules, and a keyword leads to the regular expression of
 //! its rule, which is compiled when it is first needed.
 //!
-//! A word without such a format can still be the key of a service whose name precedes it: this is
-//! the mechanism of [`service_key`].
+//! A word without such a format can still be a key whose name or whose service precedes it: this is
+//! the mechanism of [`named_key`].
 //!
 //! A finding never contains the secret. Its digest is that of the secret, which is long and random,
 //! so that it cannot be computed backwards. A password in a URL can be short: its digest is that of
@@ -14,13 +14,13 @@
 
 mod letter_pairs;
 mod long_words;
+mod named_key;
 mod named_rules;
 mod private_key;
 mod proof;
 mod randomness;
 mod rule;
 mod rules;
-mod service_key;
 mod services;
 mod tool_rules;
 mod url_account;
@@ -35,10 +35,10 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::finding::{ContentCheck, Detection};
 use long_words::long_words;
+use named_key::named_key;
 use named_rules::NAMED;
 use rule::{Anchor, Proof, SecretRule};
 use rules::FORMATS;
-use service_key::service_key;
 use tool_rules::TOOLS;
 
 /// The length of the text before a long word in which keywords are searched, in bytes.
@@ -80,14 +80,13 @@ pub(super) fn detect(contents: &[u8]) -> Vec<Detection> {
             let SecretRule { kind, name, .. } = *RULES[rule];
             found.add(secret, kind, name.to_owned(), subject);
         }
-        if let Some((secret, service)) = service_key(contents, &word) {
+        if let Some((secret, service)) = named_key(contents, &word) {
             let subject = contents[secret.clone()].to_vec();
-            found.add(
-                secret,
-                "service-key",
-                format!("a key of {service}"),
-                subject,
-            );
+            let (kind, message) = match service {
+                Some(service) => ("service-key", format!("a key of {service}")),
+                None => ("named-key", "a secret key or token".to_owned()),
+            };
+            found.add(secret, kind, message, subject);
         }
     }
     let detections = found.0.into_values();

@@ -1,6 +1,7 @@
 //! The table of keys without a form of their own. Only the name of the service near such a key
 //! distinguishes it from other text.
 
+use super::rule::Proof::Random;
 use super::rule::{Anchor, SecretRule, separator, setting};
 
 /// The value of a setting that has this name.
@@ -588,6 +589,69 @@ pub(super) const NAMED: &[SecretRule] = &[
         "an AbuseIPDB key",
         &["abuseipdb", "abuse_ipdb"],
         near!("abuse_?ipdb", "[a-f0-9]{80}"),
+    ),
+    setting(
+        "secret-access-key",
+        "a secret access key",
+        &["secret_access_key", "secretaccesskey", "secret-access-key", "secret access key", "spaces_secret", "spaces_key"],
+        assigned!("secret[ _-]?access[ _-]?key|spaces[ _-](?:secret(?:[ _-]key)?|key)", "[A-Za-z0-9_-]{43}|[a-f0-9]{64}"),
+    ),
+    setting(
+        "ably-key",
+        "an Ably API key",
+        &["ably"],
+        near!("ably", r"[A-Za-z0-9_-]{5,10}\.[A-Za-z0-9_-]{5,10}:[A-Za-z0-9_-]{20,50}"),
+    ),
+    setting(
+        "beamer-key",
+        "a Beamer API key",
+        &["beamer"],
+        assigned!("beamer(?:[ _.-]?api)?(?:[ _.-]?(?:key|token))?", "b_[A-Za-z0-9_=/+-]{40,46}"),
+    ),
+    setting(
+        "airtable-token",
+        "an Airtable API key",
+        &["airtable"],
+        near!("airtable", "key[A-Za-z0-9]{14}"),
+    ),
+    setting(
+        "linkedin-secret",
+        "a LinkedIn client secret",
+        &["linkedin"],
+        assigned!("linkedin[A-Za-z_. -]{0,24}secret", "[A-Za-z0-9]{16}"),
+    ),
+    setting(
+        "configcat-key",
+        "a ConfigCat SDK key",
+        &["configcat"],
+        near!("configcat", "[A-Za-z0-9_-]{22}/[A-Za-z0-9_-]{22}"),
+    ),
+    setting(
+        "imagekit-key",
+        "an ImageKit private key",
+        &["imagekit"],
+        near!("imagekit", "private_[A-Za-z0-9+/]{27}="),
+    ),
+    // Secrets of frameworks, which can have all characters.
+    setting(
+        "django-secret",
+        "a secret key of Django",
+        &["secret_key"],
+        r#"(?i:secret_key)["']?(?:,[ ]?|\]?[ \t]{0,8}[=:][ \t]{0,8})[rbu]?["'](?:django-insecure-)?([a-z0-9!@#$%^&*(_=+)-]{50})["']"#,
+    )
+    .with(Random),
+    setting(
+        "wordpress-secret",
+        "a key or salt of WordPress",
+        &["auth_key", "logged_in_key", "nonce_key", "auth_salt", "logged_in_salt", "nonce_salt"],
+        r#"(?i:(?:auth|logged_in|nonce)_(?:key|salt))(?:["'],[ \t]{1,12}|[ \t]{0,4}[=:][ \t]{0,4})["']([^"'\s\\][^"'\r\n\\]{62}[^"'\s\\])["']"#,
+    )
+    .with(Random),
+    setting(
+        "machine-key",
+        "a machine key of ASP.NET",
+        &["validationkey=", "decryptionkey="],
+        r#"(?i:(?:validation|decryption)Key)=["']([A-Fa-f0-9]{48,128})["']"#,
     ),
     SecretRule {
         anchor: Anchor::Keyword,

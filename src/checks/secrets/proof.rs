@@ -10,10 +10,10 @@ use libdeflater::Crc;
 use serde_json::Value;
 
 use super::letter_pairs::unreadable_share;
+use super::named_key::is_key;
 use super::private_key::private_key;
 use super::randomness::{DIGEST_WORDS, MIN_ENTROPY, MIN_UNREADABLE_LETTERS, is_mixed, is_random};
 use super::rule::Proof;
-use super::service_key::is_key;
 use super::url_account::{is_password, url_account};
 use super::word_set::WordSet;
 

@@ -112,7 +112,7 @@ impl SecretRule {
 macro_rules! separator {
     () => {
         concat!(
-            r"(?:[^A-Za-z0-9]{1,24}?(?i:(?:value|is|was|to|t[dh]|type|sensitive|true|default|const|str|string|code|strong|b|bearer|basic|token|bot)\b[^A-Za-z0-9]{1,24}?){0,5}",
+            r"(?:[^A-Za-z0-9]{1,24}?(?i:(?:value|body|data|text|is|was|to|t[dh]|type|sensitive|true|default|const|str|string|code|strong|b|bearer|basic|token|bot)\b[^A-Za-z0-9]{1,24}?){0,5}",
             r#"(?:["'`][A-Za-z0-9_.@-]{1,40}["'`],[ \t]{0,4}["'`])?)"#
         )
     };

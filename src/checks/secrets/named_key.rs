@@ -1,7 +1,7 @@
-//! Keys of known services without a form of their own.
+//! Keys without a form of their own.
 //!
 //! Such a key is a random value after a name that has a word such as `key` or `token`. The name of
-//! the service is a part of this name, or near it.
+//! the service is a part of this name, or near it. Or else the name is one that only secrets have.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -11,7 +11,7 @@ use bstr::ByteSlice;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::letter_pairs::unreadable_share;
-use super::randomness::{DIGEST_WORDS, MIN_ENTROPY, is_mixed, is_random};
+use super::randomness::{DIGEST_WORDS, MIN_ENTROPY, PLACEHOLDERS, is_mixed, is_random};
 use super::rule::separator;
 use super::services::{SERVICES, SERVICES_WITH_COMMON_NAMES};
 use super::word_set::WordSet;
@@ -27,14 +27,15 @@ const MAX_NAME: usize = 140;
 const MIN_UNREADABLE_LONG: f64 = 0.2;
 const MIN_UNREADABLE: f64 = 0.27;
 const LONG: usize = 32;
-/// The minimum length of each part of a key with dots. The parts of names of hosts and files are
-/// shorter.
+/// The minimum length of each part of a key with dots, and of such a key. The parts of names of hosts
+/// and files are shorter, and so are the names of constants.
 const MIN_PART: usize = 6;
+const MIN_WITH_PARTS: usize = 24;
 
 /// Starts of values that are public, encrypted, or the work of another rule.
-const PUBLIC_STARTS: [&[u8]; 20] = [
+const PUBLIC_STARTS: [&[u8]; 21] = [
     b"AAAAB3", b"AAAAC3", b"AAAAE2", b"MII", b"MFk", b"MCow", b"LS0t", b"eyJ", b"age1", b"pk_",
-    b"pk-", b"phc_", b"pub", b"ssh", b"sha1", b"sha2", b"sha3", b"sha5", b"http", b"//",
+    b"pk-", b"pk.", b"phc_", b"pub", b"ssh", b"sha1", b"sha2", b"sha3", b"sha5", b"http", b"//",
 ];
 /// Words in the name of a value that is public.
 static PUBLIC_NAMES: WordSet = WordSet::new(&[
@@ -70,6 +71,26 @@ static NAME: LazyLock<Regex> = LazyLock::new(|| {
     compiled(PATTERN)
 });
 
+/// A name that only secrets have, such as `AUTH_SECRET` or `apiKey`, up to its value.
+static SECRET_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    const PATTERN: &str = concat!(
+        r"(?:client[ _.-]?secret|",
+        r"(?:api|access|account|admin|app|auth|bot|consumer|cookie|csrf|deploy|derivation|deterministic|encryption|fernet|hmac|jwt|master|oauth|otp|payload|primary|private|refresh|secret|security|service|session|signing|token|validation|webhook)",
+        r"[ _.-]{0,2}(?:key|secret|token|salt)s?(?:_base)?)",
+        separator!(),
+        "$"
+    );
+    compiled(PATTERN)
+});
+/// The minimum length of a key that has such a name.
+const MIN_NAMED: usize = 24;
+/// The length of the text before such a name in which words of placeholders are searched.
+const NAME_LEAD: usize = 24;
+/// Such names whose values are often public.
+static PUBLIC_SECRET_NAMES: WordSet = WordSet::new(&["app_key", "appkey", "app-key", "app key"]);
+/// The length of the groups of a UUID, which is more often an identifier than a secret.
+const UUID: [usize; 5] = [8, 4, 4, 4, 12];
+
 /// The call of a function, up to an argument.
 static CALL: LazyLock<Regex> = LazyLock::new(|| {
     compiled(r#"[A-Za-z0-9_.]{0,30}\([ \t]{0,4}(?:["'][A-Za-z0-9_.@-]{1,40}["'],[ \t]{0,4})?["']$"#)
@@ -83,12 +104,44 @@ fn compiled(pattern: &str) -> Regex {
     regex.unwrap_or_else(|_| unreachable!("the pattern is valid"))
 }
 
-/// The key of a service in a long word: its place, and the name of the service.
-pub(super) fn service_key(
+/// The key in a long word: its place, and the name of the service, if it is known.
+pub(super) fn named_key(
     contents: &[u8],
     word: &Range<usize>,
-) -> Option<(Range<usize>, &'static str)> {
+) -> Option<(Range<usize>, Option<&'static str>)> {
     let value = values(contents, word).find(|value| is_key(&contents[value.clone()]))?;
+    // A line after `-----` is a part of a block, such as a private key with a passphrase.
+    if contents[..value.start].trim_ascii_end().ends_with(b"-----") {
+        return None;
+    }
+    if let Some(service) = service_of(contents, &value) {
+        return Some((value, Some(service)));
+    }
+    has_secret_name(contents, &value).then_some((value, None))
+}
+
+/// Whether the name of a value says that it is a secret, and not a placeholder.
+fn has_secret_name(contents: &[u8], value: &Range<usize>) -> bool {
+    let start = value.start.saturating_sub(MAX_NAME);
+    let Some(name) = SECRET_NAME.find(&contents[start..value.start]) else {
+        return false;
+    };
+    let name = start + name.start();
+    let name = &contents[name.saturating_sub(NAME_LEAD)..value.start];
+    let not_secret = [
+        &PUBLIC_NAMES,
+        &PUBLIC_SECRET_NAMES,
+        &DIGEST_WORDS,
+        &PLACEHOLDERS,
+        &TEST_WORDS,
+    ];
+    let groups = contents[value.clone()].split(|byte| *byte == b'-');
+    let is_uuid = groups.map(<[u8]>::len).eq(UUID);
+    value.len() >= MIN_NAMED && !is_uuid && !not_secret.iter().any(|words| words.is_any_in(name))
+}
+
+/// The service of a value that looks like a key.
+fn service_of(contents: &[u8], value: &Range<usize>) -> Option<&'static str> {
     let start = value.start.saturating_sub(MAX_NAME);
     let before = &contents[start..value.start];
     let (name, is_call) = match NAME.captures(before) {
@@ -105,7 +158,7 @@ pub(super) fn service_key(
     let service = service(contents, name, value.start, is_call)?;
     let name = &contents[service.place.start.min(name)..value.start];
     let is_public = PUBLIC_NAMES.is_any_in(name) || DIGEST_WORDS.is_any_in(name);
-    (!is_public).then_some((value, service.name))
+    (!is_public).then_some(service.name)
 }
 
 /// The runs of characters of keys in a word.
@@ -143,8 +196,9 @@ pub(super) fn is_key(value: &[u8]) -> bool {
     let is_varied = has_digit || has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
     let is_path = has(|byte| *byte == b'/') && has(|byte| b"._-~".contains(byte));
     let mut parts = value.split(|byte| *byte == b'.');
-    let has_short_part = parts.any(|part| part.len() < MIN_PART);
-    if !is_varied || is_path || has_short_part {
+    let is_name = value.len() < MIN_WITH_PARTS && value.contains(&b'.')
+        || parts.any(|part| part.len() < MIN_PART);
+    if !is_varied || is_path || is_name {
         return false;
     }
 
