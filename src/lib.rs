@@ -101,7 +101,7 @@
 //! | the clone of a killed run is removed | `codex::temp_clone` |
 //! | **the local cache** | |
 //! | the files that a project pulls, and those that are skipped | `sync::pull::selection` |
-//! | the order in which a pull reads contents, and the files of one thread | `write_files` in `cache::apply`; `codex::packed_blobs` reads the packs |
+//! | the order in which a pull reads contents, and the files of one thread | `write_files` in `cache::apply`; `codex::packed_objects` reads the packs |
 //! | a file of the cache was modified locally, and is kept | `cache::cache_plan`; the warning is in `sync::caches` |
 //! | a pull would delete too many files of the cache | the guard is `plan::delete_guard`, as for a publish; `sync::pull::withheld_pulls` applies it |
 //! | a pattern selects files of the cache (`cache list --pattern`) | `workspace::covering_pattern` |

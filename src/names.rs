@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 pub use crate::paths::{CodexPath, InvalidPath};
 
@@ -19,7 +20,7 @@ pub use crate::paths::{CodexPath, InvalidPath};
 /// assert!("../billing".parse::<ProjectName>().is_err());
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProjectName(String);
+pub struct ProjectName(Arc<str>);
 
 /// The error for a text that is not a valid project name.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl FromStr for ProjectName {
         let starts_well = text.starts_with(|c: char| c.is_ascii_alphanumeric());
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
         if starts_well && text.len() <= 100 && text.chars().all(allowed) {
-            Ok(Self(text.to_owned()))
+            Ok(Self(text.into()))
         } else {
             Err(InvalidProjectName(text.to_owned()))
         }

@@ -1,6 +1,6 @@
 //! Plans the changes of a cache: from the manifest, the requests, and the files on disk.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Bound;
 
 use bstr::{BStr, BString, ByteSlice};
@@ -10,7 +10,8 @@ use super::dir::DiskEntry;
 use super::error::CacheError;
 use super::manifest::{Cached, Manifest};
 use super::open_cache::Cache;
-use super::request::{CacheOwner, CacheRequest, KeepReason, RequestResult};
+use super::request::{CacheRequest, KeepReason, RequestResult};
+use super::wanted_files::{WantedFile, WantedFiles};
 use crate::object::{Mode, ObjectId};
 use crate::plan::{Change, Entry, Op};
 use crate::scan::SourceFile;
@@ -68,17 +69,26 @@ impl Cache {
         force: bool,
         committed: CommittedFiles<'_>,
     ) -> Result<CachePlan, CacheError> {
-        let on_disk = self.find_on_disk(&requests)?;
-        let foreign = self.foreign_files(&requests, &on_disk);
+        let wanted = WantedFiles::new(&requests);
+        let mut paths = known_paths(&self.manifest, &wanted);
+        self.look_at(&mut paths)?;
+        let foreign = foreign_files(&paths);
         let recoverable = match force || foreign.is_empty() {
             true => HashSet::new(),
             false => committed(&foreign),
         };
-        let results = plan(&self.manifest, &requests, &on_disk, force, &recoverable);
+        let facts = Facts {
+            manifest: &self.manifest,
+            wanted: &wanted,
+            paths: &paths,
+            force,
+            recoverable: &recoverable,
+        };
+        let results = facts.decide_all(requests.len());
 
-        let observed = on_disk.into_iter().filter_map(|(path, entry)| match entry {
-            DiskEntry::File { stat, .. } if !self.is_recorded(path, &stat, || true) => {
-                Some((path.to_owned(), stat))
+        let observed = paths.iter().filter_map(|known| match &known.on_disk {
+            DiskEntry::File { stat, .. } if !self.is_recorded(known.recorded, stat, || true) => {
+                Some((known.path.to_owned(), *stat))
             }
             _ => None,
         });
@@ -90,67 +100,77 @@ impl Cache {
         })
     }
 
-    /// The files on disk that the cache did not write, except those that are as requested.
-    fn foreign_files<'d>(
-        &self,
-        requests: &[CacheRequest],
-        on_disk: &HashMap<&'d BStr, DiskEntry>,
-    ) -> Vec<(&'d BStr, Entry)> {
-        let foreign = on_disk.iter().filter_map(|(path, on_disk)| {
-            let DiskEntry::File { mode, id, .. } = *on_disk else {
-                return None;
-            };
-            let found = Entry { mode, id };
-            let recorded = self.manifest.files.get(*path);
-            let mut requested = requests
-                .iter()
-                .filter_map(|request| request.files.get(*path));
-            let is_foreign = !recorded.is_some_and(|file| file.was_written(mode, id))
-                && !requested.any(|requested| *requested == found);
-            is_foreign.then_some((*path, found))
-        });
-        foreign.collect()
-    }
-
-    /// Reads the entries at all paths that the requests add, keep or give up. Absent ones are left
-    /// out.
-    fn find_on_disk<'p>(
-        &'p self,
-        requests: &'p [CacheRequest],
-    ) -> Result<HashMap<&'p BStr, DiskEntry>, CacheError> {
-        let unneeded = unneeded_files(&self.manifest, requests);
-        let requested = requests.iter().flat_map(|request| request.files.keys());
-        let mut paths: Vec<&BStr> = requested
-            .map(|path| path.as_bstr())
-            .chain(unneeded.into_keys())
-            .collect();
-        paths.sort_unstable();
-        paths.dedup();
-
-        let found = paths.par_chunks(PATHS_PER_TASK).map(|paths| {
+    /// Reads the entries at these paths.
+    fn look_at(&self, paths: &mut [KnownPath<'_>]) -> Result<(), CacheError> {
+        paths.par_chunks_mut(PATHS_PER_TASK).try_for_each(|paths| {
             let mut cursor = self.cursor();
-            let mut found = Vec::with_capacity(paths.len());
-            for path in paths {
-                match self.disk_entry(&mut cursor, path)? {
-                    DiskEntry::Absent => {}
-                    entry => found.push((*path, entry)),
-                }
+            for known in paths {
+                known.on_disk = self.disk_entry(&mut cursor, known.path, known.recorded)?;
             }
-            Ok(found)
-        });
-        let found: Vec<_> = found.collect::<Result<_, CacheError>>()?;
-        Ok(found.into_iter().flatten().collect())
+            Ok(())
+        })
     }
+}
+
+/// A path that the requests add, keep or give up, and what is known about it.
+struct KnownPath<'p> {
+    path: &'p BStr,
+    /// The record of the file in the manifest.
+    recorded: Option<&'p Cached>,
+    /// The files of the requests at this path.
+    wanted: &'p [WantedFile<'p>],
+    /// If the file has no owner after this run, the number of the request whose result counts the
+    /// removal.
+    unneeded: Option<usize>,
+    on_disk: DiskEntry,
+}
+
+impl KnownPath<'_> {
+    /// Whether the cache wrote the present file, or was about to when the run was killed.
+    fn was_written(&self, mode: Mode, id: ObjectId) -> bool {
+        self.recorded.is_some_and(|file| file.was_written(mode, id))
+    }
+}
+
+/// The paths that the requests add, keep or give up, in order. Nothing is known about the disk yet.
+fn known_paths<'p>(manifest: &'p Manifest, wanted: &'p WantedFiles<'_>) -> Vec<KnownPath<'p>> {
+    let mut paths = Vec::with_capacity(manifest.files.len());
+    for (path, recorded, of_path) in wanted.with_recorded(manifest.files.iter()) {
+        let unneeded = recorded.and_then(|file| wanted.unneeded(path, &file.owners, of_path));
+        if unneeded.is_some() || !of_path.is_empty() {
+            paths.push(KnownPath {
+                path,
+                recorded,
+                wanted: of_path,
+                unneeded,
+                on_disk: DiskEntry::Absent,
+            });
+        }
+    }
+    paths
+}
+
+/// The files on disk that the cache did not write, except those that are as requested.
+fn foreign_files<'p>(paths: &[KnownPath<'p>]) -> Vec<(&'p BStr, Entry)> {
+    let foreign = paths.iter().filter_map(|known| {
+        let DiskEntry::File { mode, id, .. } = known.on_disk else {
+            return None;
+        };
+        let found = Entry { mode, id };
+        let mut wanted = known.wanted.iter();
+        let is_foreign =
+            !known.was_written(mode, id) && !wanted.any(|wanted| wanted.entry == found);
+        is_foreign.then_some((known.path, found))
+    });
+    foreign.collect()
 }
 
 /// The facts that decide about each path.
 struct Facts<'p> {
     manifest: &'p Manifest,
-    /// The files of all requests.
-    requested: BTreeSet<&'p BStr>,
-    /// The files that have no owner after this run, each with the owner whose result counts the removal.
-    unneeded: BTreeMap<&'p BStr, &'p CacheOwner>,
-    on_disk: &'p HashMap<&'p BStr, DiskEntry>,
+    wanted: &'p WantedFiles<'p>,
+    /// All paths to decide about, in order.
+    paths: &'p [KnownPath<'p>],
     force: bool,
     /// The files with contents that the cache did not write, but that the user can restore.
     recoverable: &'p HashSet<BString>,
@@ -166,65 +186,61 @@ enum PathDecision {
     Refused(String),
 }
 
-/// Decides about every request, in order. A path in several requests is written and counted once,
-/// for the first one. `on_disk` has the entries that exist.
-fn plan(
-    manifest: &Manifest,
-    requests: &[CacheRequest],
-    on_disk: &HashMap<&BStr, DiskEntry>,
-    force: bool,
-    recoverable: &HashSet<BString>,
-) -> Vec<RequestResult> {
-    let requested = requests.iter().flat_map(|request| request.files.keys());
-    let facts = Facts {
-        manifest,
-        requested: requested.map(|path| path.as_bstr()).collect(),
-        unneeded: unneeded_files(manifest, requests),
-        on_disk,
-        force,
-        recoverable,
-    };
-
-    let mut decided: BTreeSet<&BStr> = BTreeSet::new();
-    let mut present: BTreeSet<&BStr> = BTreeSet::new();
-    let mut results = Vec::new();
-    for request in requests {
-        let mut result = RequestResult::default();
-        for (path, entry) in &request.files {
-            if !decided.insert(path.as_bstr()) {
-                result.plan.unchanged += 1;
-                continue;
-            }
-            let decision = match conflict(&present, path.as_bstr()) {
-                Some(other) => PathDecision::Kept(KeepReason::InUse(other)),
-                None => facts.decide(path, entry),
-            };
-            if !matches!(decision, PathDecision::Kept(_) | PathDecision::Refused(_)) {
-                present.insert(path.as_bstr());
-            }
-            result.add(path, entry, decision);
-        }
-        facts.remove_unneeded(request, &mut result);
-        result.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
-        results.push(result);
-    }
-    results
-}
-
 impl Facts<'_> {
-    /// Decides about `path`, for which `entry` is requested.
-    fn decide(&self, path: &BString, entry: &Entry) -> PathDecision {
-        match self
-            .on_disk
-            .get(path.as_bstr())
-            .unwrap_or(&DiskEntry::Absent)
-        {
+    /// Decides about every path. Returns the result of each of the `count` requests. A path in
+    /// several requests is written and counted once, for the first one.
+    fn decide_all(&self, count: usize) -> Vec<RequestResult> {
+        let mut results = vec![RequestResult::default(); count];
+        let wanted = self.paths.iter().filter_map(|known| {
+            let (first, others) = known.wanted.split_first()?;
+            Some((known, first, others))
+        });
+        let mut wanted: Vec<_> = wanted.collect();
+        // Of two paths that cannot exist together, the one of the first request is written.
+        wanted.sort_by_key(|(_, first, _)| first.request);
+        let can_conflict = self.wanted.has_file_above_file();
+        let mut present: BTreeSet<&BStr> = BTreeSet::new();
+
+        for (known, first, others) in wanted {
+            for other in others {
+                results[other.request].plan.unchanged += 1;
+            }
+            let conflict = can_conflict
+                .then(|| conflict(&present, known.path))
+                .flatten();
+            let decision = match conflict {
+                Some(other) => PathDecision::Kept(KeepReason::InUse(other)),
+                None => self.decide(known, &first.entry),
+            };
+            let is_absent = matches!(decision, PathDecision::Kept(_) | PathDecision::Refused(_));
+            if can_conflict && !is_absent {
+                present.insert(known.path);
+            }
+            results[first.request].add(known.path, &first.entry, decision);
+        }
+
+        for known in self.paths {
+            if let Some(request) = known.unneeded
+                && known.wanted.is_empty()
+            {
+                self.remove_unneeded(known, &mut results[request]);
+            }
+        }
+        for result in &mut results {
+            result.plan.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        }
+        results
+    }
+
+    /// Decides about a path for which `entry` is requested.
+    fn decide(&self, known: &KnownPath<'_>, entry: &Entry) -> PathDecision {
+        match &known.on_disk {
             DiskEntry::Absent => PathDecision::Added,
             DiskEntry::Unusable(reason) => PathDecision::Refused(reason.clone()),
             DiskEntry::File { mode, id, .. } if (*mode, *id) == (entry.mode, entry.id) => {
                 PathDecision::Unchanged
             }
-            DiskEntry::File { .. } if self.is_replaceable(path.as_bstr()) => {
+            DiskEntry::File { .. } if self.is_replaceable(known) => {
                 PathDecision::Modified(Vec::new())
             }
             DiskEntry::File { .. } | DiskEntry::Other => self.replace(Vec::new()),
@@ -234,13 +250,13 @@ impl Facts<'_> {
                 PathDecision::Kept(KeepReason::InUse(above.clone()))
             }
             DiskEntry::Blocked(above) => self.replace(vec![above.clone()]),
-            DiskEntry::Directory(inside) => self.decide_directory(path, inside),
+            DiskEntry::Directory(inside) => self.decide_directory(known.path, inside),
         }
     }
 
     /// Decides about a file that is requested at the path of a directory with these files `inside`.
-    fn decide_directory(&self, path: &BString, inside: &[BString]) -> PathDecision {
-        if let Some(used) = self.used_below(path.as_bstr()) {
+    fn decide_directory(&self, path: &BStr, inside: &[BString]) -> PathDecision {
+        if let Some(used) = self.used_below(path) {
             return PathDecision::Kept(KeepReason::InUse(used));
         }
         let remaining: Vec<_> = inside
@@ -264,85 +280,82 @@ impl Facts<'_> {
         }
     }
 
-    /// Adds the removal of the unneeded files that are counted for the owner of `request`.
-    fn remove_unneeded(&self, request: &CacheRequest, result: &mut RequestResult) {
-        for (path, owner) in &self.unneeded {
-            if *owner != &request.owner || self.requested.contains(path) {
-                continue;
+    /// Adds the removal of an unneeded file to the result of the request that counts it.
+    fn remove_unneeded(&self, known: &KnownPath<'_>, result: &mut RequestResult) {
+        let path = known.path.to_owned();
+        match &known.on_disk {
+            // The file does not exist any more. A directory in its place belongs to the user.
+            DiskEntry::Absent | DiskEntry::Blocked(_) | DiskEntry::Directory(_) => {}
+            DiskEntry::Unusable(reason) => result.refused.push((path, reason.clone())),
+            DiskEntry::File { .. } | DiskEntry::Other if self.can_remove(known) => {
+                let op = Op::Deleted;
+                result.plan.changes.push(Change { path, op });
             }
-            let key = BString::from(path.to_vec());
-            match self.on_disk.get(path) {
-                // The file does not exist any more. A directory in its place belongs to the user.
-                None
-                | Some(DiskEntry::Absent | DiskEntry::Blocked(_) | DiskEntry::Directory(_)) => {}
-                Some(DiskEntry::Unusable(reason)) => result.refused.push((key, reason.clone())),
-                Some(DiskEntry::File { .. } | DiskEntry::Other) if self.is_removed(path) => {
-                    result.plan.changes.push(Change {
-                        path: key,
-                        op: Op::Deleted,
-                    });
-                }
-                Some(DiskEntry::File { .. } | DiskEntry::Other) => {
-                    result.plan.unmanaged += 1;
-                    result.kept.push((key, KeepReason::Edited));
-                }
+            DiskEntry::File { .. } | DiskEntry::Other => {
+                result.plan.unmanaged += 1;
+                result.kept.push((path, KeepReason::Edited));
             }
         }
     }
 
-    /// Whether nothing is lost if `path` is replaced or removed: the cache wrote its present
+    /// Whether nothing is lost if the path is replaced or removed: the cache wrote its present
     /// contents, the user can restore them, or there is no file.
-    fn is_replaceable(&self, path: &BStr) -> bool {
-        if self.recoverable.contains(path) {
+    fn is_replaceable(&self, known: &KnownPath<'_>) -> bool {
+        if !self.recoverable.is_empty() && self.recoverable.contains(known.path) {
             return true;
         }
-        match (self.manifest.files.get(path), self.on_disk.get(path)) {
-            (Some(file), Some(DiskEntry::File { mode, id, .. })) => file.was_written(*mode, *id),
-            (Some(_), on_disk) => on_disk.is_none(),
-            (None, _) => false,
+        match known.on_disk {
+            DiskEntry::File { mode, id, .. } => known.was_written(mode, id),
+            DiskEntry::Absent => known.recorded.is_some(),
+            _ => false,
         }
+    }
+
+    /// Whether this run removes the unneeded file.
+    fn can_remove(&self, known: &KnownPath<'_>) -> bool {
+        self.force || self.is_replaceable(known)
     }
 
     /// Whether this run removes the file of the cache at `path`.
     fn is_removed(&self, path: &BStr) -> bool {
-        self.unneeded.contains_key(path)
-            && !self.requested.contains(path)
-            && (self.force || self.is_replaceable(path))
+        self.known(path).is_some_and(|known| {
+            known.unneeded.is_some() && known.wanted.is_empty() && self.can_remove(known)
+        })
     }
 
     /// Whether a request of this run or another owner needs a file at `path`.
     fn is_in_use(&self, path: &BStr) -> bool {
-        self.requested.contains(path)
-            || (self.manifest.files.contains_key(path) && !self.unneeded.contains_key(path))
+        match self.known(path) {
+            Some(known) => !known.wanted.is_empty() || known.unneeded.is_none(),
+            None => self.manifest.files.contains_key(path),
+        }
     }
 
-    /// The first file below `path` that is in use.
+    /// What is known about `path`, if this run decides about it.
+    fn known(&self, path: &BStr) -> Option<&KnownPath<'_>> {
+        let found = self.paths.binary_search_by(|known| known.path.cmp(path));
+        found.ok().map(|index| &self.paths[index])
+    }
+
+    /// The first file below `path` that is in use, recorded ones first.
     fn used_below(&self, path: &BStr) -> Option<BString> {
         let prefix = BString::from([path.as_bytes(), b"/"].concat());
         let range = (Bound::Included(prefix.as_bstr()), Bound::Unbounded);
-        let recorded = self
-            .manifest
-            .files
-            .range::<BStr, _>(range)
-            .map(|(path, _)| path.as_bstr())
-            .take_while(|path| path.starts_with(&prefix));
-        let requested = self
-            .requested
-            .range::<BStr, _>(range)
-            .copied()
-            .take_while(|path| path.starts_with(&prefix));
+        let recorded = self.manifest.files.range::<BStr, _>(range);
         recorded
-            .chain(requested)
+            .map(|(path, _)| path.as_bstr())
+            .take_while(|path| path.starts_with(&prefix))
             .find(|path| self.is_in_use(path))
+            .or_else(|| self.wanted.first_below(&prefix))
             .map(BStr::to_owned)
     }
 }
 
 impl RequestResult {
     /// Adds the decision about `path`.
-    fn add(&mut self, path: &BString, entry: &Entry, decision: PathDecision) {
-        let file = SourceFile {
-            source: path.clone(),
+    fn add(&mut self, path: &BStr, entry: &Entry, decision: PathDecision) {
+        let file = || SourceFile {
+            source: path.to_owned(),
             id: entry.id,
             mode: entry.mode,
             size: 0,
@@ -354,23 +367,21 @@ impl RequestResult {
             }
             PathDecision::Kept(kept) => {
                 self.plan.unmanaged += 1;
-                self.kept.push((path.clone(), kept));
+                self.kept.push((path.to_owned(), kept));
                 return;
             }
             PathDecision::Refused(reason) => {
-                self.refused.push((path.clone(), reason));
+                self.refused.push((path.to_owned(), reason));
                 return;
             }
-            PathDecision::Added => Op::Added(file),
+            PathDecision::Added => Op::Added(file()),
             PathDecision::Modified(others) => {
                 self.replaced.extend(others);
-                Op::Modified(file)
+                Op::Modified(file())
             }
         };
-        self.plan.changes.push(Change {
-            path: path.clone(),
-            op,
-        });
+        let path = path.to_owned();
+        self.plan.changes.push(Change { path, op });
     }
 }
 
@@ -388,32 +399,6 @@ fn conflict(present: &BTreeSet<&BStr>, path: &BStr) -> Option<BString> {
         first.starts_with(&prefix).then_some(first)
     };
     above.or_else(below).map(BStr::to_owned)
-}
-
-/// The files without an owner after `requests`, each with the first of its present owners.
-fn unneeded_files<'m>(
-    manifest: &'m Manifest,
-    requests: &'m [CacheRequest],
-) -> BTreeMap<&'m BStr, &'m CacheOwner> {
-    let by_owner: BTreeMap<&CacheOwner, &CacheRequest> = requests
-        .iter()
-        .map(|request| (&request.owner, request))
-        .collect();
-    let still_needs = |owner: &CacheOwner, path: &BString| {
-        by_owner
-            .get(owner)
-            .is_none_or(|request| request.files.contains_key(path) || request.kept.contains(path))
-    };
-    let first = requests.first().map(|request| &request.owner);
-
-    let unneeded = |(path, file): (&'m BString, &'m Cached)| {
-        if file.owners.iter().any(|owner| still_needs(owner, path)) {
-            return None;
-        }
-        // A file that a killed run wrote has no owner yet. It is counted for the first request.
-        Some((path.as_bstr(), file.owners.iter().min().or(first)?))
-    };
-    manifest.files.iter().filter_map(unneeded).collect()
 }
 
 impl Cached {

@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 
-use bstr::BString;
+use bstr::{BStr, BString, ByteSlice};
 use cap_std::fs::Dir;
 
 use super::error::with_file_name;
 use super::request::{CacheOwner, CacheRequest, Reason, RequestRecord, RequestResult};
+use super::wanted_files::{WantedFile, WantedFiles};
 use crate::object::ObjectId;
 use crate::plan::Entry;
 use crate::record::{self, RecordReader, push_bytes};
@@ -66,17 +67,16 @@ impl Manifest {
     ) {
         let kept = results.iter().flat_map(|result| &result.kept);
         let refused = results.iter().flat_map(|result| &result.refused);
-        let unwritten: BTreeSet<&BString> = kept
-            .map(|(path, _)| path)
-            .chain(refused.map(|(path, _)| path))
+        let unwritten: BTreeSet<&BStr> = kept
+            .map(|(path, _)| path.as_bstr())
+            .chain(refused.map(|(path, _)| path.as_bstr()))
             .collect();
 
         let mut incomplete = BTreeSet::new();
-        self.release_files(&requests, &unwritten, &mut incomplete);
-        self.assign_files(&requests, &unwritten, &mut incomplete);
+        self.update_files(&WantedFiles::new(&requests), &unwritten, &mut incomplete);
         for (path, stat) in observed {
             if let Some(file) = self.files.get_mut(path)
-                && !unwritten.contains(path)
+                && !unwritten.contains(path.as_bstr())
             {
                 file.stat = Some(*stat);
             }
@@ -85,75 +85,33 @@ impl Manifest {
         self.update_owners(requests, incomplete);
     }
 
-    /// Removes the requesting owners from all files. [`Self::assign_files`] adds them again to the
-    /// files that they still need.
-    fn release_files(
+    /// Updates the owners and the versions of all files, and adds the new files.
+    fn update_files(
         &mut self,
-        requests: &[CacheRequest],
-        unwritten: &BTreeSet<&BString>,
+        wanted: &WantedFiles<'_>,
+        unwritten: &BTreeSet<&BStr>,
         incomplete: &mut BTreeSet<CacheOwner>,
     ) {
-        let requesting: BTreeMap<&CacheOwner, &CacheRequest> = requests
-            .iter()
-            .map(|request| (&request.owner, request))
-            .collect();
-        let is_requested = |path: &BString| {
-            let mut all = requests.iter();
-            all.any(|request| request.files.contains_key(path))
-        };
-        for (path, file) in &mut self.files {
-            file.owners.retain(|owner| {
-                let Some(request) = requesting.get(owner) else {
-                    return true;
-                };
-                if request.kept.contains(path) {
-                    return true;
+        let mut added = Vec::new();
+        for (path, recorded, of_path) in wanted.with_recorded(self.files.iter_mut()) {
+            let is_written = !unwritten.contains(path);
+            match (recorded, of_path.first()) {
+                (Some(file), _) => {
+                    file.release(path, wanted, of_path, is_written, incomplete);
+                    file.assign(wanted, of_path, is_written, incomplete);
                 }
-                // Keep tracking a file that should have been removed but was modified locally: it
-                // is reported on every run, and removed with `--force`.
-                let stays = unwritten.contains(path) && !is_requested(path);
-                if stays {
-                    mark(incomplete, owner);
-                }
-                stays
-            });
-        }
-    }
-
-    /// Adds each requesting owner to its files. If two requests have different versions of a file,
-    /// the first one counts, as in the plan.
-    fn assign_files(
-        &mut self,
-        requests: &[CacheRequest],
-        unwritten: &BTreeSet<&BString>,
-        incomplete: &mut BTreeSet<CacheOwner>,
-    ) {
-        let mut versions: HashMap<&BString, Entry> = HashMap::new();
-        for CacheRequest { owner, files, .. } in requests {
-            for (path, requested) in files {
-                let entry = *versions.entry(path).or_insert(*requested);
-                let is_written = !unwritten.contains(path);
-                if !is_written || entry != *requested {
-                    mark(incomplete, owner);
-                }
-
-                // A file that exists and that the cache did not write does not become its own.
-                if is_written && !self.files.contains_key(path) {
-                    self.files.insert(path.clone(), Cached::new(entry));
-                }
-                let Some(file) = self.files.get_mut(path) else {
-                    continue;
-                };
-                if is_written {
-                    if file.entry != entry {
-                        file.owners.iter().for_each(|owner| mark(incomplete, owner));
+                (None, Some(first)) => {
+                    let mut file = Cached::new(first.entry);
+                    file.assign(wanted, of_path, is_written, incomplete);
+                    // A file that exists and that the cache did not write does not become its own.
+                    if is_written {
+                        added.push((path.to_owned(), file));
                     }
-                    file.entry = entry;
-                    file.pending_writes.clear();
                 }
-                file.owners.push(owner.clone());
+                (None, None) => {}
             }
         }
+        self.files.append(&mut added.into_iter().collect());
     }
 
     /// Records the requests, and removes owners without files that asked for it.
@@ -175,6 +133,63 @@ impl Manifest {
             if !files.any(|file| file.owners.contains(&owner)) {
                 self.owners.remove(&owner);
             }
+        }
+    }
+}
+
+/// Updating the record of a file after a run. `of_path` are the wanted files at its path.
+impl Cached {
+    /// Removes the owners that no longer need the file, and those that [`Self::assign`] adds again.
+    fn release(
+        &mut self,
+        path: &BStr,
+        wanted: &WantedFiles<'_>,
+        of_path: &[WantedFile<'_>],
+        is_written: bool,
+        incomplete: &mut BTreeSet<CacheOwner>,
+    ) {
+        self.owners.retain(|owner| {
+            let Some(request) = wanted.request_of(owner) else {
+                return true;
+            };
+            if request.kept.contains(path) {
+                return true;
+            }
+            // Keep tracking a file that should have been removed but was modified locally: it is
+            // reported on every run, and removed with `--force`.
+            let stays = !is_written && of_path.is_empty();
+            if stays {
+                mark(incomplete, owner);
+            }
+            stays
+        });
+    }
+
+    /// Adds the requesting owners. If two requests have different versions of the file, the first one
+    /// counts, as in the plan.
+    fn assign(
+        &mut self,
+        wanted: &WantedFiles<'_>,
+        of_path: &[WantedFile<'_>],
+        is_written: bool,
+        incomplete: &mut BTreeSet<CacheOwner>,
+    ) {
+        let Some(first) = of_path.first() else {
+            return;
+        };
+        if is_written {
+            if self.entry != first.entry {
+                self.owners.iter().for_each(|owner| mark(incomplete, owner));
+            }
+            self.entry = first.entry;
+            self.pending_writes.clear();
+        }
+        for one in of_path {
+            let owner = wanted.owner_of(one);
+            if !is_written || one.entry != first.entry {
+                mark(incomplete, owner);
+            }
+            self.owners.push(owner.clone());
         }
     }
 }

@@ -27,6 +27,7 @@ mod own_files;
 mod request;
 pub(crate) mod selected;
 mod simulate;
+mod wanted_files;
 
 pub(crate) use cache_plan::CachePlan;
 pub use error::CacheError;

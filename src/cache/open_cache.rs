@@ -138,11 +138,14 @@ impl Cache {
         path: &BString,
         file: &Cached,
     ) -> Result<Option<Condition>, CacheError> {
-        Ok(match self.disk_entry(&mut self.cursor(), path.as_bstr())? {
-            DiskEntry::Absent => Some(Condition::Missing),
-            DiskEntry::File { mode, id, .. } if file.was_written(mode, id) => None,
-            _ => Some(Condition::Changed),
-        })
+        let mut cursor = self.cursor();
+        Ok(
+            match self.disk_entry(&mut cursor, path.as_bstr(), Some(file))? {
+                DiskEntry::Absent => Some(Condition::Missing),
+                DiskEntry::File { mode, id, .. } if file.was_written(mode, id) => None,
+                _ => Some(Condition::Changed),
+            },
+        )
     }
 
     /// The contents of the file at `path`, if it is the version that the cache wrote.
@@ -180,11 +183,12 @@ impl Cache {
     }
 
     /// Returns what exists at `path`, including the changes of simulated plans. `cursor` is one of
-    /// [`Self::cursor`].
+    /// [`Self::cursor`], and `recorded` the record of the path in the manifest.
     pub(super) fn disk_entry(
         &self,
         cursor: &mut Option<Cursor<'_>>,
         path: &BStr,
+        recorded: Option<&Cached>,
     ) -> Result<DiskEntry, CacheError> {
         if let Some(simulated) = self.simulated.get(path) {
             return Ok(simulated.clone());
@@ -193,10 +197,9 @@ impl Cache {
             return Ok(self.simulated.merge(path, DiskEntry::Absent));
         };
 
-        let recorded = self.manifest.files.get(path);
         let recorded_id = |stat: &Stat, keeps_change_times: &dyn Fn() -> bool| {
             recorded
-                .filter(|_| self.is_recorded(path, stat, keeps_change_times))
+                .filter(|_| self.is_recorded(recorded, stat, keeps_change_times))
                 .map(|file| file.entry.id)
         };
         let found = cursor
@@ -205,15 +208,15 @@ impl Cache {
         Ok(self.simulated.merge(path, found))
     }
 
-    /// Whether a file with this stat is certainly the file that the manifest describes, so that it
+    /// Whether a file with this stat is certainly the file that the record describes, so that it
     /// need not be read.
     pub(super) fn is_recorded(
         &self,
-        path: &BStr,
+        recorded: Option<&Cached>,
         stat: &Stat,
         keeps_change_times: impl FnOnce() -> bool,
     ) -> bool {
-        let recorded = self.manifest.files.get(path).and_then(|file| file.stat);
+        let recorded = recorded.and_then(|file| file.stat);
         recorded.is_some_and(|recorded| {
             stat.is_surely(&recorded, self.manifest.recorded_at, keeps_change_times)
         })

@@ -35,6 +35,7 @@ impl Selected {
         root: Option<ObjectId>,
     ) -> Result<Self, TreeError> {
         let mut selected = Self::default();
+        let mut files = Vec::new();
         let mut pending: Vec<(BString, ObjectId)> = Vec::new();
         pending.extend(root.map(|root| (BString::default(), root)));
 
@@ -63,12 +64,13 @@ impl Selected {
                         mode: entry.mode,
                         id: entry.id,
                     };
-                    selected.files.insert(path, file);
+                    files.push((path, file));
                 } else {
                     selected.not_files.push((path, entry.mode));
                 }
             }
         }
+        selected.files = files.into_iter().collect();
         selected.refuse_equal_names();
         selected.refused.sort();
         selected.not_files.sort();
@@ -78,7 +80,7 @@ impl Selected {
     /// Refuses all but the first of several paths that a case-insensitive file system cannot
     /// distinguish. A file and a directory of the same name count as such paths.
     fn refuse_equal_names(&mut self) {
-        let mut seen: HashMap<BString, &BString> = HashMap::new();
+        let mut seen: HashMap<BString, &BString> = HashMap::with_capacity(self.files.len());
         let mut refused = Vec::new();
         // Files of one directory follow each other, and none of them has the name of a directory
         // above.

@@ -13,9 +13,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::clone_check::{self, TIP};
 use super::objects::pack::{Encoded, PackWriter, Written};
 use super::objects::tree::TreeError;
-use super::packed_blobs::{BlobReader, PackPosition, PackedBlobs};
+use super::packed_objects::{ObjectReader, PackPosition, PackedObjects};
 use super::temp_clone::{LOCK, TempCloneDir};
-use crate::object::ObjectId;
+use crate::object::{Kind, ObjectId};
 use crate::paths::shown;
 
 /// A kept clone with more pack files than this is fetched again, which is cheaper than repacking
@@ -319,13 +319,7 @@ impl Store {
 
     /// The bytes of a tree.
     pub(crate) fn read_tree(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
-        let odb = self.repository.odb().map_err(|_| TreeError::Missing(id))?;
-        let object = odb.read(oid_of(id)).map_err(|_| TreeError::Missing(id))?;
-        if object.kind() == git2::ObjectType::Tree {
-            Ok(object.data().to_vec())
-        } else {
-            Err(TreeError::Damaged(id))
-        }
+        read_tree(&self.repository, id)
     }
 
     /// Returns those of `ids` that the clone lacks.
@@ -338,13 +332,7 @@ impl Store {
             .collect())
     }
 
-    /// The size of a blob that the clone holds.
-    pub(crate) fn size(&self, id: ObjectId) -> Option<u64> {
-        let (size, kind) = self.repository.odb().ok()?.read_header(oid_of(id)).ok()?;
-        (kind == git2::ObjectType::Blob).then_some(size as u64)
-    }
-
-    /// A reader of blobs that threads can share.
+    /// A reader of blobs and trees that threads can share.
     pub(crate) fn contents(&self) -> Contents {
         Contents::new(self.path.clone(), self.alternate().clone())
     }
@@ -585,18 +573,18 @@ pub(crate) struct Search {
     pub is_complete: bool,
 }
 
-/// Reads contents for several threads at once, each with a handle of its own.
+/// Reads contents and trees for several threads at once, each with a handle of its own.
 pub(crate) struct Contents {
     path: PathBuf,
     alternate: Option<PathBuf>,
-    packed: PackedBlobs,
+    packed: PackedObjects,
     idle: Mutex<Vec<ContentReader>>,
 }
 
 /// The state of one thread that reads contents.
 struct ContentReader {
-    blobs: BlobReader,
-    /// For objects that [`PackedBlobs`] leaves to libgit2.
+    packed: ObjectReader,
+    /// For objects that [`PackedObjects`] leaves to libgit2.
     repository: Option<git2::Repository>,
 }
 
@@ -605,7 +593,7 @@ impl Contents {
         let own = path.join("objects");
         let directories = [Some(own.as_path()), alternate.as_deref()];
         Self {
-            packed: PackedBlobs::open(directories.into_iter().flatten()),
+            packed: PackedObjects::open(directories.into_iter().flatten()),
             path,
             alternate,
             idle: Mutex::default(),
@@ -614,18 +602,51 @@ impl Contents {
 
     /// The contents with this id; an error if the clone does not hold them.
     pub(crate) fn read(&self, id: ObjectId) -> Result<Vec<u8>, StoreError> {
+        self.with_reader(|reader| {
+            let packed = reader.packed.read(&self.packed, Kind::Blob, id);
+            if let Some(contents) = packed {
+                return Ok(contents);
+            }
+            let repository = self.opened(&mut reader.repository)?;
+            Ok(repository.find_blob(oid_of(id))?.content().to_vec())
+        })
+    }
+
+    /// The bytes of a tree.
+    pub(crate) fn read_tree(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
+        self.with_reader(|reader| {
+            let packed = reader.packed.read(&self.packed, Kind::Tree, id);
+            if let Some(data) = packed {
+                return Ok(data);
+            }
+            let repository = self.opened(&mut reader.repository);
+            read_tree(repository.map_err(|_| TreeError::Missing(id))?, id)
+        })
+    }
+
+    /// The size of the contents with this id; `None` if the clone does not hold them.
+    pub(crate) fn size(&self, id: ObjectId) -> Option<u64> {
+        self.with_reader(|reader| match reader.packed.size(&self.packed, id) {
+            Some(size) => Some(size),
+            None => {
+                let odb = self.opened(&mut reader.repository).ok()?.odb().ok()?;
+                let (size, kind) = odb.read_header(oid_of(id)).ok()?;
+                (kind == git2::ObjectType::Blob).then_some(size as u64)
+            }
+        })
+    }
+
+    /// Runs `work` with a reader that no other thread uses.
+    fn with_reader<T>(&self, work: impl FnOnce(&mut ContentReader) -> T) -> T {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let waiting = idle().pop();
         let mut reader = waiting.unwrap_or_else(|| ContentReader {
-            blobs: BlobReader::new(),
+            packed: ObjectReader::new(),
             repository: None,
         });
-        let contents = match reader.blobs.read(&self.packed, id) {
-            Some(contents) => Ok(contents),
-            None => self.read_with_libgit2(&mut reader.repository, id),
-        };
+        let done = work(&mut reader);
         idle().push(reader);
-        contents
+        done
     }
 
     /// Where the contents are in the packs. Reading in this order is fastest.
@@ -633,18 +654,16 @@ impl Contents {
         self.packed.position(id)
     }
 
-    fn read_with_libgit2(
+    /// The repository of a reader, which is opened once.
+    fn opened<'r>(
         &self,
-        opened: &mut Option<git2::Repository>,
-        id: ObjectId,
-    ) -> Result<Vec<u8>, StoreError> {
+        opened: &'r mut Option<git2::Repository>,
+    ) -> Result<&'r git2::Repository, git2::Error> {
         let repository = match opened.take() {
             Some(repository) => repository,
             None => self.open()?,
         };
-        let repository = opened.insert(repository);
-        let blob = repository.find_blob(oid_of(id))?;
-        Ok(blob.content().to_vec())
+        Ok(opened.insert(repository))
     }
 
     fn open(&self) -> Result<git2::Repository, git2::Error> {
@@ -653,6 +672,17 @@ impl Contents {
             add_alternate(&repository, objects)?;
         }
         Ok(repository)
+    }
+}
+
+/// The bytes of a tree of `repository`.
+fn read_tree(repository: &git2::Repository, id: ObjectId) -> Result<Vec<u8>, TreeError> {
+    let odb = repository.odb().map_err(|_| TreeError::Missing(id))?;
+    let object = odb.read(oid_of(id)).map_err(|_| TreeError::Missing(id))?;
+    if object.kind() == git2::ObjectType::Tree {
+        Ok(object.data().to_vec())
+    } else {
+        Err(TreeError::Damaged(id))
     }
 }
 

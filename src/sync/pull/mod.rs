@@ -23,7 +23,7 @@ use super::caches::{
 use super::committed_cache::in_commit;
 use super::request::SyncRequest;
 use crate::cache::{Cache, CacheError, CachePlan, RequestResult};
-use crate::codex::store::Store;
+use crate::codex::store::{Contents, Store};
 use crate::config::Direction;
 use crate::names::ProjectName;
 use crate::object::{Kind, ObjectId, hash};
@@ -230,10 +230,11 @@ impl<'r> PullRun<'r> {
             Err(errors) => return Ok(report::failed(&projects, errors)),
         };
 
-        let planned = plan.results.iter_mut().map(|result| &mut result.plan);
-        self.set_sizes(planned.chain(withheld.iter_mut().map(|pull| &mut pull.plan)));
-        let mut reports: Vec<_> = withheld.into_iter().map(report::withheld).collect();
         let contents = self.session.store.as_ref().map(Store::contents);
+        let planned = plan.results.iter_mut().map(|result| &mut result.plan);
+        let withheld_plans = withheld.iter_mut().map(|pull| &mut pull.plan);
+        self.set_sizes(contents.as_ref(), planned.chain(withheld_plans));
+        let mut reports: Vec<_> = withheld.into_iter().map(report::withheld).collect();
         let position = |file: &SourceFile| contents.as_ref()?.position(file.id);
         let applied = apply_plan(self.request, &mut cache, plan, position, |file| {
             let contents = contents.as_ref().ok_or("the file was not fetched")?;
@@ -261,16 +262,19 @@ impl<'r> PullRun<'r> {
     }
 
     /// Sets the sizes of the files to write, which trees do not contain.
-    fn set_sizes<'p>(&self, plans: impl Iterator<Item = &'p mut ProjectPlan>) {
+    fn set_sizes<'p>(
+        &self,
+        contents: Option<&Contents>,
+        plans: impl Iterator<Item = &'p mut ProjectPlan>,
+    ) {
         let unpublished: BTreeMap<_, _> = self
             .unpublished_files()
             .map(|file| (file.id, file.size))
             .collect();
-        let store = self.session.store.as_ref();
         for change in plans.flat_map(|plan| &mut plan.changes) {
             if let Op::Added(file) | Op::Modified(file) = &mut change.op {
                 let size = unpublished.get(&file.id).copied();
-                let size = size.or_else(|| store?.size(file.id));
+                let size = size.or_else(|| contents?.size(file.id));
                 file.size = size.unwrap_or_default();
             }
         }

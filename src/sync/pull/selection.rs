@@ -124,7 +124,9 @@ impl PullRun<'_> {
             .map(|tip| store.root_tree(tip))
             .transpose()
             .map_err(StoreError::from)?;
-        let selected = Selected::find(selector, &|id| store.read_tree(id), root);
+        // Maps no pack into memory.
+        let contents = store.contents();
+        let selected = Selected::find(selector, &|id| contents.read_tree(id), root);
         Ok(selected.map_err(StoreError::from)?)
     }
 

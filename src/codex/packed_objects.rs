@@ -1,5 +1,5 @@
-//! Reads blobs from packs without mapping them into memory, so that reading all files of a large
-//! codex needs little memory, and in the order of the packs, which is fast.
+//! Reads blobs and trees from packs without mapping them into memory, so that reading all files of a
+//! large codex needs little memory, and in the order of the packs, which is fast.
 //!
 //! This is an addition to libgit2, which maps whole packs and opens them once per thread. An object
 //! that is not found here, or whose entry is unusual, is left to libgit2, which also reports damage.
@@ -26,11 +26,13 @@ const MAX_CHAIN: usize = 500;
 const KEPT_BASES: usize = 4 << 20;
 /// The maximum ratio of compression: of the format, with two bits for 258 bytes.
 const MAX_RATIO: u64 = 1032;
+/// The maximum length of the head of an entry: its type and size, and the base of a delta.
+const MAX_HEAD: usize = 32;
 /// The length of the checksum at the end of a pack.
 const CHECKSUM: u64 = 20;
 
 /// The packs of some directories of objects.
-pub(super) struct PackedBlobs(Vec<Pack>);
+pub(super) struct PackedObjects(Vec<Pack>);
 
 /// A pack with its index.
 struct Pack {
@@ -45,7 +47,7 @@ struct Pack {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct PackPosition(usize, u64);
 
-impl PackedBlobs {
+impl PackedObjects {
     /// Opens the packs of these directories of objects. Packs that cannot be opened are left out.
     pub(super) fn open<'p>(objects: impl Iterator<Item = &'p Path>) -> Self {
         let is_index = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "idx");
@@ -89,9 +91,15 @@ impl Pack {
 
     /// The bytes of the entry at `offset`.
     fn entry(&self, offset: u64) -> Option<Vec<u8>> {
+        self.start_of_entry(offset, usize::MAX)
+    }
+
+    /// The first bytes of the entry at `offset`, at most `limit`.
+    fn start_of_entry(&self, offset: u64, limit: usize) -> Option<Vec<u8>> {
         let number = self.offsets.binary_search(&offset).ok()?;
         let end = self.offsets.get(number + 1)?;
-        let mut bytes = vec![0; usize::try_from(end.checked_sub(offset)?).ok()?];
+        let length = usize::try_from(end.checked_sub(offset)?).ok()?;
+        let mut bytes = vec![0; length.min(limit)];
         platform::read_at(&self.file, &mut bytes, offset).ok()?;
         Some(bytes)
     }
@@ -105,19 +113,19 @@ struct Delta {
 
 /// An entry of a pack, inflated.
 enum Inflated {
-    Blob(Vec<u8>),
+    Whole(Vec<u8>),
     Delta(Delta),
 }
 
-/// Reads blobs for one thread.
-pub(super) struct BlobReader {
+/// Reads objects for one thread.
+pub(super) struct ObjectReader {
     inflater: Decompressor,
     /// The contents that were read last, as bases of deltas; the newest at the end.
     bases: VecDeque<(PackPosition, Arc<Vec<u8>>)>,
     kept: usize,
 }
 
-impl BlobReader {
+impl ObjectReader {
     pub(super) fn new() -> Self {
         Self {
             inflater: Decompressor::new(),
@@ -126,12 +134,37 @@ impl BlobReader {
         }
     }
 
-    /// The contents of the blob `id`; `None` if libgit2 has to read it.
-    pub(super) fn read(&mut self, packed: &PackedBlobs, id: ObjectId) -> Option<Vec<u8>> {
+    /// The contents of the blob or tree `id`; `None` if libgit2 has to read it.
+    pub(super) fn read(
+        &mut self,
+        packed: &PackedObjects,
+        kind: Kind,
+        id: ObjectId,
+    ) -> Option<Vec<u8>> {
         let position = packed.position(id)?;
         let contents = self.resolve(packed.0.get(position.0)?, position)?;
-        (hash(Kind::Blob, &contents) == id)
+        (hash(kind, &contents) == id)
             .then(|| Arc::try_unwrap(contents).unwrap_or_else(|shared| (*shared).clone()))
+    }
+
+    /// The size of the blob `id`; `None` if libgit2 has to find it. The contents are not checked.
+    pub(super) fn size(&mut self, packed: &PackedObjects, id: ObjectId) -> Option<u64> {
+        let PackPosition(number, offset) = packed.position(id)?;
+        let pack = packed.0.get(number)?;
+        let head = pack.start_of_entry(offset, MAX_HEAD)?;
+        let entry = Entry::from_bytes(&head, offset, gix_hash::Kind::Sha1).ok()?;
+        match entry.header {
+            Header::Blob => Some(entry.decompressed_size),
+            Header::OfsDelta { .. } | Header::RefDelta { .. } => {
+                let Inflated::Delta(delta) = self.inflate(pack, offset)? else {
+                    return None;
+                };
+                let mut sizes = delta.instructions.as_slice();
+                take_size(&mut sizes)?;
+                take_size(&mut sizes).map(|size| size as u64)
+            }
+            Header::Commit | Header::Tree | Header::Tag => None,
+        }
     }
 
     /// The contents of the entry at `position`, with all deltas applied.
@@ -145,7 +178,7 @@ impl BlobReader {
                 break base.clone();
             }
             match self.inflate(pack, offset)? {
-                Inflated::Blob(contents) => break Arc::new(contents),
+                Inflated::Whole(contents) => break Arc::new(contents),
                 Inflated::Delta(delta) if deltas.len() < MAX_CHAIN => {
                     offset = delta.base;
                     deltas.push((at, delta));
@@ -193,13 +226,13 @@ impl BlobReader {
             return None;
         }
         let base = match entry.header {
-            Header::Blob => return Some(Inflated::Blob(data)),
+            Header::Blob | Header::Tree => return Some(Inflated::Whole(data)),
             Header::OfsDelta { base_distance } => offset.checked_sub(base_distance)?,
             Header::RefDelta { base_id } => {
                 let id = <[u8; 20]>::try_from(base_id.as_slice()).ok()?;
                 pack.offset(ObjectId(id))?
             }
-            Header::Commit | Header::Tree | Header::Tag => return None,
+            Header::Commit | Header::Tag => return None,
         };
         Some(Inflated::Delta(Delta {
             instructions: data,
@@ -320,10 +353,16 @@ mod tests {
             let whole = fs::read(&pack).unwrap();
             assert!(whole.len() < 4000, "{} bytes without deltas", whole.len());
             let read_all = || {
-                let packed = PackedBlobs::open([repository.join("objects").as_path()].into_iter());
-                let mut reader = BlobReader::new();
-                let read = |document: &Vec<u8>| reader.read(&packed, hash(Kind::Blob, document));
-                documents().iter().map(read).collect::<Vec<_>>()
+                let packed =
+                    PackedObjects::open([repository.join("objects").as_path()].into_iter());
+                let mut reader = ObjectReader::new();
+                let mut read = |document: &Vec<u8>| {
+                    let id = hash(Kind::Blob, document);
+                    let contents = reader.read(&packed, Kind::Blob, id)?;
+                    assert_eq!(reader.size(&packed, id), Some(contents.len() as u64));
+                    Some(contents)
+                };
+                documents().iter().map(&mut read).collect::<Vec<_>>()
             };
             let expected: Vec<_> = documents().into_iter().map(Some).collect();
             assert_eq!(read_all(), expected);
