@@ -26,7 +26,7 @@ import subprocess
 import sys
 import time
 
-from run import World, run
+from run import World, codex_documents, run
 
 # The delays between attempts: `src/sync/publish/retry.rs`. The maximum number of retries: `sync.retries`.
 FIRST_BOUND = (0.02, 0.5)
@@ -219,7 +219,7 @@ def main():
     here = os.cpu_count()
     print(f"load of the machine: {os.getloadavg()[0]:.1f}; {here} cores")
 
-    world = World(options, max(sizes), 5, 200)
+    world = World(options, max(sizes), 5, codex_documents(200))
     try:
         fleet = Fleet(world, options.program)
         alone = Alone(fleet, options, 5)

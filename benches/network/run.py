@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Measures what a sync costs over a network, beside `git ls-remote` and the script that people would write instead.
 
-run.py PROGRAM [--baseline OTHER_PROGRAM] [--rounds 5] [--cases https,ssh,rate]
+run.py PROGRAM [--baseline OTHER_PROGRAM] [--rounds 5] [--cases https,ssh,fetch,rate]
 
 PROGRAM is a release build of `fractary-codex`. The codex is behind a link on loopback that delays each direction by
 40 ms (`link.py`): nginx with TLS and `git http-backend` for https, sshd for ssh. In every round each contender does each
 case once, from equal states, so that a busy machine slows all of them down. The tables show medians; `ratio` is to the
-median of `git ls-remote`. The case `rate` limits the link to 5 MB/s in each direction.
+median of `git ls-remote`. The case `fetch` reads one document of a codex of 80,000 files. The case `rate` limits the link to
+5 MB/s in each direction.
 
 Needs git, nginx, fcgiwrap, openssl, sshd and rsync (`apt-get install nginx-light fcgiwrap openssh-server rsync`).
 """
@@ -76,6 +77,18 @@ def document(source):
     return "".join(lines)
 
 
+def codex_documents(count):
+    """The documents of a codex with 20 other projects."""
+    source = random.Random(2)
+    return [(f"projects/other-{number % 20}/docs/{number}.md", document(source)) for number in range(count)]
+
+
+def many_small_documents():
+    """80,000 documents of 200 projects."""
+    return [(f"projects/other-{number % 200:03}/docs/part-{number // 200 % 20:02}/{number}.md", f"# Document {number}\n" * 20)
+            for number in range(80_000)]
+
+
 class Contender:
     """One way to publish, with a codex and a home directory of its own."""
 
@@ -112,6 +125,16 @@ class Contender:
         start = time.monotonic()
         run(command, cwd=workspace, env=environment)
         return time.monotonic() - start
+
+    def fetch(self, carrier, document):
+        """Prints a document of the codex; the seconds that it took."""
+        environment = {**self.environment(), "FRACTARY_CODEX_REMOTE__URL": self.url(carrier),
+                       "FRACTARY_CODEX_REMOTE__TRANSPORT": self.world.transport(self)}
+        start = time.monotonic()
+        printed = run([self.program, "fetch", document], cwd=self.world.workspace, env=environment)
+        seconds = time.monotonic() - start
+        assert printed.startswith("# "), printed
+        return seconds
 
     def forget(self):
         """Removes the recorded state, as on a machine that never synced."""
@@ -153,7 +176,8 @@ class Link:
 class World:
     """A workspace, the servers, and the links to them."""
 
-    def __init__(self, options, projects, files, codex_files):
+    def __init__(self, options, projects, files, codex):
+        """`codex` has the path and the text of each document of the codex."""
         self.options = options
         self.projects = projects
         self.children = []
@@ -167,7 +191,7 @@ class World:
         }
         try:
             self.make_workspace(projects, files)
-            self.make_codex(codex_files)
+            self.make_codex(codex)
             self.start_https()
         except BaseException:
             self.close()
@@ -210,7 +234,7 @@ class World:
         for project in range(self.projects):
             self.write(f"proj-{project:03}/README.md", f"{label}\n" + "word " * self.changes)
 
-    def make_codex(self, files):
+    def make_codex(self, documents):
         self.origin = self.root / "origin.git"
         (self.root / "repositories").mkdir()
         environment = {**self.environment, "HOME": str(self.root)}
@@ -218,11 +242,9 @@ class World:
         for key, value in (("uploadpack.allowFilter", "true"), ("http.receivepack", "true"), ("gc.auto", "0"),
                            ("receive.autogc", "false")):
             run(["git", "config", key, value], cwd=self.origin, env=environment)
-        source = random.Random(2)
         stream = ["commit refs/heads/main\ncommitter b <b@b> 1700000000 +0000\ndata 5\nstart\n"]
-        for number in range(files):
-            text = document(source)
-            stream.append(f"M 100644 inline projects/other-{number % 20}/docs/{number}.md\ndata {len(text)}\n{text}\n")
+        for path, text in documents:
+            stream.append(f"M 100644 inline {path}\ndata {len(text)}\n{text}\n")
         run(["git", "fast-import", "--quiet"], cwd=self.origin, env=environment, input="".join(stream))
 
     def somebody_commits(self, contender, round_number):
@@ -355,7 +377,7 @@ def programs(world):
 
 
 def https(options):
-    world = World(options, 30, 20, 200)
+    world = World(options, 30, 20, codex_documents(200))
     try:
         contenders = programs(world)
         shell = Contender(world, "shell")
@@ -397,7 +419,7 @@ def https(options):
 
 
 def ssh(options):
-    world = World(options, 30, 20, 200)
+    world = World(options, 30, 20, codex_documents(200))
     try:
         world.start_ssh()
         contenders = programs(world)
@@ -418,6 +440,25 @@ def ssh(options):
                 contender.forget()
                 measure(f"{contender.name}: one file per project, fresh machine", lambda: contender.sync("ssh"))
         table.print(f"ssh, {DELAY} ms each way, 30 × 20 (connections are sessions)", "git ls-remote")
+    finally:
+        world.close()
+
+
+def fetch(options):
+    documents = many_small_documents()
+    uri = documents[12_345][0].replace("projects/", "codex://acme/", 1)
+    world = World(options, 1, 1, documents)
+    try:
+        contenders = programs(world)
+        table = Table()
+        measure = Measure(world, world.https_link, table)
+        for _ in range(options.rounds):
+            measure("git ls-remote", lambda: ls_remote(contenders[0], "https"))
+            for contender in contenders:
+                contender.forget()
+                measure(f"{contender.name}: one document, first time", lambda: contender.fetch("https", uri))
+                measure(f"{contender.name}: one document", lambda: contender.fetch("https", uri))
+        table.print(f"https, {DELAY} ms each way, one of 80,000 documents", "git ls-remote")
     finally:
         world.close()
 
@@ -444,7 +485,7 @@ def upload_alone(world, size):
 
 
 def rate(options):
-    world = World(options, 50, 400, 2000)
+    world = World(options, 50, 400, codex_documents(2000))
     try:
         limited = Link(world, "limited-link", world.https_port, RATE)
         free = world.https_link
@@ -476,7 +517,7 @@ def main():
     parser.add_argument("--baseline")
     parser.add_argument("--transport", default="native")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--cases", default="https,ssh,rate")
+    parser.add_argument("--cases", default="https,ssh,fetch,rate")
     options = parser.parse_args()
     options.delay, options.server_processes = DELAY, 4
     # So that the servers are ended too.
@@ -485,7 +526,7 @@ def main():
     options.baseline = options.baseline and str(pathlib.Path(options.baseline).resolve())
     print(f"load of the machine: {os.getloadavg()[0]:.1f}")
     for case in options.cases.split(","):
-        {"https": https, "ssh": ssh, "rate": rate}[case](options)
+        {"https": https, "ssh": ssh, "fetch": fetch, "rate": rate}[case](options)
 
 
 if __name__ == "__main__":
