@@ -76,7 +76,7 @@ pub(crate) struct RawRemote {
     pub url: Option<String>,
     /// The branch to publish to. `--env NAME` selects one of `sync.environments` instead. The
     /// default is the remote's HEAD.
-    #[schemars(schema_with = "fragment::plain_text", example = &"main")]
+    #[schemars(schema_with = "fragment::branch", example = &"main")]
     pub branch: Option<String>,
     /// The token for the remote's host. Write a reference to a variable, never the token itself.
     #[serde(deserialize_with = "read")]
@@ -178,7 +178,7 @@ pub(crate) struct RawSync {
     /// The direction in which projects are synced.
     pub direction: Option<Direction>,
     /// The branch for each `--env NAME`.
-    #[schemars(schema_with = "fragment::text_map")]
+    #[schemars(schema_with = "fragment::branch_map")]
     pub environments: Option<BTreeMap<String, String>>,
     /// The files to publish.
     pub to_codex: RawToCodex,
@@ -273,7 +273,7 @@ pub(crate) struct RawRouting {
 pub(crate) struct RawDeleteGuard {
     /// The limit as a number of files.
     #[serde(deserialize_with = "read")]
-    #[schemars(schema_with = "fragment::number")]
+    #[schemars(schema_with = "fragment::large_number")]
     pub files: Option<u64>,
     /// The limit as a percentage of the project's files in the codex, or in the cache for a pull.
     #[serde(deserialize_with = "read")]
@@ -329,10 +329,10 @@ pub(crate) struct RawCommit {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawAuthor {
     /// The author's name.
-    #[schemars(example = &"Docs Bot")]
+    #[schemars(schema_with = "fragment::filled_text", example = &"Docs Bot")]
     pub name: Option<String>,
     /// The author's e-mail address.
-    #[schemars(example = &"docs@acme.com")]
+    #[schemars(schema_with = "fragment::filled_text", example = &"docs@acme.com")]
     pub email: Option<String>,
 }
 
@@ -395,10 +395,10 @@ pub(crate) struct RawForge {
     pub kind: Option<ForgeChoice>,
     /// The URL of the API, if it is not on the remote's host. In a file of the workspace, it
     /// receives no tokens of the user or of the run.
-    #[schemars(schema_with = "fragment::url", example = &"https://git.acme.com/api/v4")]
+    #[schemars(schema_with = "fragment::api_url", example = &"https://git.acme.com/api/v4")]
     pub api: Option<String>,
     /// The repository on the forge, `OWNER/NAME`. By default, it is known from the remote's URL.
-    #[schemars(example = &"acme/codex", length(min = 1))]
+    #[schemars(schema_with = "fragment::repository_name", example = &"acme/codex")]
     pub repository: Option<String>,
     /// The token for the API. The default is the remote's token. Write a reference to a variable,
     /// never the token itself.

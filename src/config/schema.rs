@@ -71,6 +71,7 @@ pub fn schema() -> Value {
         // An unknown key below `cache` is a warning, not an error.
         cache.remove("additionalProperties");
     }
+    accept_plain_values(&mut codex);
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Fractary configuration",
@@ -78,6 +79,58 @@ pub fn schema() -> Value {
         "type": "object",
         "properties": { "codex": codex },
     })
+}
+
+/// Accepts what the program accepts for every key: no value, which is the default, and a number or a
+/// boolean for a text, which is then the text that is written.
+fn accept_plain_values(schema: &mut Value) {
+    let required = schema.get("required").cloned().unwrap_or_default();
+    let required = required.as_array().cloned().unwrap_or_default();
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    for (name, property) in properties.into_iter().flatten() {
+        accept_plain_values(property);
+        accept_plain_texts(property);
+        if let Some(choices) = property.get_mut("oneOf").and_then(Value::as_array_mut) {
+            let description = "A reference to a variable.";
+            choices
+                .push(json!({ "type": "string", "pattern": r"\$\{", "description": description }));
+        }
+        if !required.iter().any(|one| one == name) {
+            accept_null(property);
+        }
+    }
+    for below in ["items", "additionalProperties"] {
+        if let Some(element) = schema.get_mut(below).filter(|element| element.is_object()) {
+            accept_plain_values(element);
+            accept_plain_texts(element);
+            if below == "additionalProperties" {
+                accept_null(element);
+            }
+        }
+    }
+}
+
+/// Adds numbers and booleans to a schema that only accepts texts.
+fn accept_plain_texts(schema: &mut Value) {
+    if schema.get("type").is_some_and(|kind| kind == "string") && schema.get("const").is_none() {
+        schema["type"] = json!(["string", "number", "boolean"]);
+    }
+}
+
+/// Adds `null` to a schema.
+fn accept_null(schema: &mut Value) {
+    let null = json!({ "type": "null" });
+    for alternatives in ["anyOf", "oneOf"] {
+        if let Some(list) = schema.get_mut(alternatives).and_then(Value::as_array_mut) {
+            list.push(null);
+            return;
+        }
+    }
+    match schema.get_mut("type") {
+        Some(Value::Array(kinds)) if !kinds.contains(&json!("null")) => kinds.push(json!("null")),
+        Some(kind @ Value::String(_)) => *kind = json!([kind.clone(), "null"]),
+        _ => {}
+    }
 }
 
 /// The JSON pointer to the schema of a key.

@@ -5,6 +5,7 @@ mod layers;
 mod problems;
 mod projects;
 mod robust;
+mod schema_agreement;
 mod shapes;
 
 use std::fs;
