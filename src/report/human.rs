@@ -2,13 +2,13 @@
 //! totals, and what was pushed to which branch.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use bstr::ByteSlice;
 
+use super::project_table::{ResultRow, project_table};
 use super::style::Style;
 use super::sync_branches;
-use super::table::table;
-use super::width;
 use crate::config::Direction;
 use crate::object::ObjectId;
 use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, Status, SyncOutcome};
@@ -26,8 +26,7 @@ const MAX_PROJECTS: usize = 40;
 pub(crate) struct View {
     /// Colours.
     pub style: Style,
-    /// The width of the terminal in columns; `None` if the output is not a terminal. A table that
-    /// is wider gets shorter headings.
+    /// The width of the terminal in columns; `None` if the output is not a terminal.
     pub width: Option<usize>,
     /// Whether the changes of each project are listed.
     pub changes: bool,
@@ -58,8 +57,11 @@ pub(crate) fn sync(outcome: &SyncOutcome, view: View) -> String {
         .iter()
         .any(|project| project.outcome.is_own_fault());
     if has_plan || has_failed_project {
-        text.push_str(&project_table(outcome, view));
+        text.push_str(&table(outcome, view));
         text.push_str(&summary(outcome));
+        if view.width.is_some() {
+            let _ = write!(text, "; {}", elapsed(outcome.duration));
+        }
         text.push('\n');
     }
 
@@ -121,37 +123,28 @@ fn write_changes(text: &mut String, project: &ProjectReport, View { style, all, 
     text.push('\n');
 }
 
-/// Formats the table with one row per project.
+/// Formats the table with one row per project: the withheld and then the failed ones are last.
 ///
-/// If it does not fit the terminal, the headings of the numbers become signs. On a terminal, a run
-/// of more than [`MAX_PROJECTS`] projects only counts those that are up to date.
-fn project_table(outcome: &SyncOutcome, view: View) -> String {
+/// On a terminal, a run of more than [`MAX_PROJECTS`] projects only counts those that are up to date.
+fn table(outcome: &SyncOutcome, view: View) -> String {
     let folds = view.width.is_some() && !view.all && outcome.projects.len() > MAX_PROJECTS;
     let is_folded =
         |project: &&ProjectReport| folds && matches!(project.outcome, ProjectOutcome::UpToDate);
-    let rows = || {
-        outcome
-            .projects
-            .iter()
-            .filter(|project| !is_folded(project))
-            .map(|project| project_row(project, outcome, view.style))
-    };
-
-    let numbers = [1, 2, 3, 4];
-    let long = [
-        "project",
-        "added",
-        "modified",
-        "deleted",
-        "unchanged",
-        "result",
-    ];
-    let short = ["project", "+", "~", "-", "=", "result"];
-    let wide = table(long, rows(), &numbers);
-    let mut text = match view.width {
-        Some(terminal) if width(&wide) > terminal => table(short, rows(), &numbers),
-        _ => wide,
-    };
+    let mut projects: Vec<&ProjectReport> = outcome
+        .projects
+        .iter()
+        .filter(|project| !is_folded(project))
+        .collect();
+    projects.sort_by_key(|project| match project.outcome.status() {
+        Status::Failed => 2,
+        Status::Withheld => 1,
+        _ => 0,
+    });
+    let rows: Vec<ResultRow> = projects
+        .into_iter()
+        .map(|project| project_row(project, outcome))
+        .collect();
+    let mut text = project_table(&rows, view.width, view.style);
 
     let folded = outcome.projects.iter().filter(is_folded).count();
     if folded > 0 {
@@ -161,20 +154,15 @@ fn project_table(outcome: &SyncOutcome, view: View) -> String {
     text
 }
 
-/// The cells of one row. In a run in both directions, the result names the direction of the row. If
+/// The row of a project. In a run in both directions, the result names the direction of the row. If
 /// each project has a sync branch, it names the branch.
-fn project_row(project: &ProjectReport, outcome: &SyncOutcome, style: Style) -> [String; 6] {
+fn project_row(project: &ProjectReport, outcome: &SyncOutcome) -> ResultRow {
     let has_own_branch = outcome.remote.sync_branches.len() > 1;
-    let [added, modified, deleted, unchanged] = match project.counts() {
-        Some(counts) => counts.map(|count| count.to_string()),
-        None => ["-"; 4].map(str::to_owned),
-    };
     let direction = match project.direction {
         _ if outcome.direction != Direction::Bidirectional => "",
         Direction::FromCodex => ", from the codex",
         _ => ", to the codex",
     };
-
     let branch = match (&project.outcome, &project.sync_branch) {
         (ProjectOutcome::Synced(_) | ProjectOutcome::Proposed(_), Some(branch))
             if has_own_branch =>
@@ -184,45 +172,54 @@ fn project_row(project: &ProjectReport, outcome: &SyncOutcome, style: Style) -> 
         _ => String::new(),
     };
 
-    [
-        project.name.to_string(),
-        added,
-        modified,
-        deleted,
-        unchanged,
-        format!("{}{direction}{branch}", result(&project.outcome, style)),
-    ]
+    let (result, paint) = result(&project.outcome);
+    ResultRow {
+        name: project.name.to_string(),
+        counts: project.counts(),
+        result: format!("{result}{direction}{branch}"),
+        paint,
+    }
 }
 
-/// The result column. It is the last one, because escape codes would disturb the alignment of
-/// columns after it.
-fn result(outcome: &ProjectOutcome, style: Style) -> String {
+/// The text of the result column, and its style.
+fn result(outcome: &ProjectOutcome) -> (String, fn(Style, String) -> String) {
+    fn good(style: Style, text: String) -> String {
+        style.good(text)
+    }
+    fn warn(style: Style, text: String) -> String {
+        style.warn(text)
+    }
+    fn bad(style: Style, text: String) -> String {
+        style.bad(text)
+    }
+    fn faint(style: Style, text: String) -> String {
+        style.faint(text)
+    }
+
     match outcome {
-        ProjectOutcome::Synced(commit) => style.good(format!("synced {}", commit.short())),
-        ProjectOutcome::Proposed(commit) => style.good(format!("proposed {}", commit.short())),
+        ProjectOutcome::Synced(commit) => (format!("synced {}", commit.short()), good),
+        ProjectOutcome::Proposed(commit) => (format!("proposed {}", commit.short()), good),
         ProjectOutcome::PushedOnly(commit) => {
-            style.bad(format!("pushed {}, not proposed", commit.short()))
+            (format!("pushed {}, not proposed", commit.short()), bad)
         }
-        ProjectOutcome::Pulled => style.good("in the cache"),
-        ProjectOutcome::Incomplete(entries) => style.bad(format!(
-            "in the cache except {}",
-            pluralize(entries.len(), "path")
-        )),
-        ProjectOutcome::Sent(commit) => {
-            style.bad(format!("sent {}, not confirmed", commit.short()))
+        ProjectOutcome::Pulled => ("in the cache".to_owned(), good),
+        ProjectOutcome::Incomplete(entries) => {
+            let entries = pluralize(entries.len(), "path");
+            (format!("in the cache except {entries}"), bad)
         }
-        ProjectOutcome::WouldSync => style.warn("would sync"),
-        ProjectOutcome::UpToDate => style.faint("up to date"),
+        ProjectOutcome::Sent(commit) => (format!("sent {}, not confirmed", commit.short()), bad),
+        ProjectOutcome::WouldSync => ("would sync".to_owned(), warn),
+        ProjectOutcome::UpToDate => ("up to date".to_owned(), faint),
         ProjectOutcome::Withheld(_)
         | ProjectOutcome::PullRequestClosed { .. }
         | ProjectOutcome::WithheldByOthers
         | ProjectOutcome::Rejected(_)
-        | ProjectOutcome::Undecided => style.warn("withheld"),
+        | ProjectOutcome::Undecided => ("withheld".to_owned(), warn),
         ProjectOutcome::Recorded(problem) if problem.status == Status::Withheld => {
-            style.warn("withheld")
+            ("withheld".to_owned(), warn)
         }
-        ProjectOutcome::Failed(_) | ProjectOutcome::Recorded(_) => style.bad("failed"),
-        ProjectOutcome::NotLanded => style.bad("not pushed"),
+        ProjectOutcome::Failed(_) | ProjectOutcome::Recorded(_) => ("failed".to_owned(), bad),
+        ProjectOutcome::NotLanded => ("not pushed".to_owned(), bad),
     }
 }
 
@@ -242,6 +239,15 @@ fn summary(outcome: &SyncOutcome) -> String {
         totals.modified,
         totals.deleted
     )
+}
+
+/// A duration with the precision that matters to a person.
+fn elapsed(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        seconds @ 10..60 => format!("{seconds} s"),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
 }
 
 /// Counts the projects by direction and status: `2 synced (to codex), 1 failed (from codex)`.

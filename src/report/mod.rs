@@ -18,6 +18,7 @@ pub(crate) mod ndjson;
 pub(crate) mod page;
 pub(crate) mod plan_comment;
 pub(crate) mod progress;
+mod project_table;
 pub(crate) mod projects;
 pub(crate) mod snippet;
 pub(crate) mod style;

@@ -47,7 +47,11 @@ impl CommitMessage<'_> {
         text.truncate(text.trim_end().len());
         text.push('\n');
         if self.workspace.commit.trailers {
-            text.push('\n');
+            // Trailers of the template, such as `Signed-off-by`, are in the same paragraph: git only
+            // reads the last one.
+            if !ends_with_trailers(&text) {
+                text.push('\n');
+            }
             self.push_trailers(&mut text);
         }
         text
@@ -160,6 +164,22 @@ fn with_trailers(
         }
     }
     text
+}
+
+/// Whether the last paragraph of a message, other than its subject, consists of trailers. Those of
+/// syncs do not count: their values must be those of the commit.
+fn ends_with_trailers(message: &str) -> bool {
+    let Some((_, last)) = message.trim_end().rsplit_once("\n\n") else {
+        return false;
+    };
+    let is_trailer = |line: &str| {
+        let Some((key, value)) = line.split_once(": ") else {
+            return false;
+        };
+        let is_key = key.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+        is_key && !key.is_empty() && !key.starts_with("Codex-") && !value.trim().is_empty()
+    };
+    last.lines().all(is_trailer)
 }
 
 /// Appends a trailer. Line breaks in the value are replaced, because the next line would be another
@@ -290,4 +310,24 @@ fn source_revision(trailers: &str) -> Option<SourceRevision> {
         commit: ObjectId::from_hex(id)?,
         dirty,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_last_paragraph_of_trailers_is_continued() {
+        for (message, expected) in [
+            ("docs: sync\n", false),
+            ("docs\n\nSigned-off-by: A <a@b.c>\n", true),
+            ("docs\n\nbody\n\nReviewed-by: A\nSigned-off-by: B\n", true),
+            ("docs\n\nbody\nSigned-off-by: B\n", false),
+            ("docs\n\nnote: see below:\nmore\n", false),
+            ("docs\n\nCodex-Project: other\n", false),
+            ("docs\n\nSigned-off-by: \n", false),
+        ] {
+            assert_eq!(ends_with_trailers(message), expected, "{message}");
+        }
+    }
 }
