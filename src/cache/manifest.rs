@@ -13,6 +13,7 @@ use super::request::{CacheOwner, CacheRequest, Reason, RequestRecord, RequestRes
 use super::wanted_files::{WantedFile, WantedFiles};
 use crate::object::ObjectId;
 use crate::plan::Entry;
+use crate::platform;
 use crate::record::{self, RecordReader, push_bytes};
 use crate::scan::SourceFile;
 use crate::stat::{Stat, Time};
@@ -209,6 +210,21 @@ const MANIFEST_HEAD: &str = "fractary-codex cache 1";
 const PENDING: &str = "begun";
 /// The kind and version of its record.
 const PENDING_HEAD: &str = "fractary-codex cache begun 1";
+
+/// The metadata of the files of a manifest. Each is written under another name and renamed, so that equal
+/// metadata means equal contents.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct ManifestFiles([Option<Stat>; 2]);
+
+impl ManifestFiles {
+    pub(super) fn look(control: &Dir) -> io::Result<Self> {
+        let stat = |name| {
+            let look = platform::look(control, Path::new(name))?;
+            Ok::<_, io::Error>(look.map(|look| look.stat))
+        };
+        Ok(Self([stat(MANIFEST)?, stat(PENDING)?]))
+    }
+}
 
 /// The reason why a manifest cannot be loaded.
 pub(super) enum LoadError {

@@ -41,6 +41,7 @@ pub(crate) use request::{
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeSet, HashSet};
+    use std::path::Path;
 
     use super::*;
     use crate::interrupt::Interrupt;
@@ -72,32 +73,54 @@ mod tests {
         }
     }
 
+    fn open(directory: &Path) -> Cache {
+        Cache::open(directory, &Interrupt::default(), || {}).unwrap()
+    }
+
+    fn sync(directory: &Path, request: CacheRequest, contents: &str) {
+        let mut cache = open(directory);
+        let plan = cache.plan(vec![request], false, &|_| HashSet::new());
+        let contents = |_: &_| Ok(contents.into());
+        cache.apply(plan.unwrap(), |_| (), contents).unwrap();
+    }
+
+    #[test]
+    fn manifest_that_another_run_wrote_meanwhile_is_read_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path();
+        for (project, is_first) in [("a", true), ("b", false)] {
+            let earlier = Cache::open_read_only(path).unwrap();
+            assert_eq!(earlier.manifest().files.is_empty(), is_first);
+            let file = format!("{project}.md");
+            sync(path, request(project, &file, project), project);
+            let cache = earlier.reopen(&Interrupt::default(), || {}).unwrap();
+            assert!(cache.manifest().files.contains_key(file.as_bytes()));
+        }
+        let earlier = Cache::open_read_only(path).unwrap();
+        let files = earlier.manifest().files.clone();
+        let cache = earlier.reopen(&Interrupt::default(), || {}).unwrap();
+        assert_eq!(cache.manifest().files, files);
+    }
+
     #[test]
     fn pending_writes_of_a_killed_run_are_known_until_the_next_request_of_their_owner() {
         let directory = tempfile::tempdir().unwrap();
-        let open = || Cache::open(directory.path(), &Interrupt::default(), || {}).unwrap();
-        let sync = |request: CacheRequest, contents: &str| {
-            let mut cache = open();
-            let plan = cache
-                .plan(vec![request], false, &|_| HashSet::new())
-                .unwrap();
-            cache.apply(plan, |_| (), |_| Ok(contents.into())).unwrap();
-        };
-        sync(request("a", "a.md", "one"), "one");
+        let path = directory.path();
+        sync(path, request("a", "a.md", "one"), "one");
 
         // A run that is killed after it wrote the file and before it wrote the manifest.
-        let cache = open();
+        let cache = open(path);
         let plan = cache.plan(vec![request("a", "a.md", "two")], false, &|_| {
             HashSet::new()
         });
         cache.record_pending_writes(&plan.unwrap()).unwrap();
-        std::fs::write(directory.path().join("a.md"), "two").unwrap();
+        std::fs::write(path.join("a.md"), "two").unwrap();
         drop(cache);
 
-        sync(request("b", "b.md", "b"), "b");
-        assert_eq!(open().verify().unwrap(), []);
-        sync(request("a", "a.md", "three"), "three");
-        let contents = std::fs::read(directory.path().join("a.md")).unwrap();
+        sync(path, request("b", "b.md", "b"), "b");
+        assert_eq!(open(path).verify().unwrap(), []);
+        sync(path, request("a", "a.md", "three"), "three");
+        let contents = std::fs::read(path.join("a.md")).unwrap();
         assert_eq!(contents, b"three");
     }
 }

@@ -10,7 +10,7 @@ use cap_std::fs::Dir;
 
 use super::dir::{CacheDir, Cursor, DiskEntry};
 use super::error::{CacheError, open_error, with_file_name};
-use super::manifest::{Cached, LoadError, Manifest};
+use super::manifest::{Cached, LoadError, Manifest, ManifestFiles};
 use super::overlay::Overlay;
 use super::own_files::{CACHEDIR_TAG, CACHEDIR_TAG_NAME, GITIGNORE, GITIGNORE_NAME, LOCK};
 use super::request::{CacheOwner, CacheRequest, RequestRecord};
@@ -36,6 +36,8 @@ pub(crate) struct Cache {
     /// can have none.
     pub(super) directory: Option<CacheDir>,
     pub(super) manifest: Manifest,
+    /// The files that the manifest was read from.
+    files: ManifestFiles,
     /// The changes of simulated plans.
     pub(super) simulated: Overlay,
     _lock: Option<File>,
@@ -48,6 +50,26 @@ impl Cache {
         path: &Path,
         interrupt: &Interrupt,
         waiting: impl FnOnce(),
+    ) -> Result<Self, CacheError> {
+        Self::lock(path, interrupt, waiting, None)
+    }
+
+    /// The same for a cache that was opened without write access. Its manifest is only read again if
+    /// another run has written it meanwhile.
+    pub(crate) fn reopen(
+        self,
+        interrupt: &Interrupt,
+        waiting: impl FnOnce(),
+    ) -> Result<Self, CacheError> {
+        let earlier = (self.manifest, self.files);
+        Self::lock(&self.path, interrupt, waiting, Some(earlier))
+    }
+
+    fn lock(
+        path: &Path,
+        interrupt: &Interrupt,
+        waiting: impl FnOnce(),
+        earlier: Option<(Manifest, ManifestFiles)>,
     ) -> Result<Self, CacheError> {
         let error = |source| open_error(path, source);
         match std::fs::create_dir_all(path) {
@@ -70,9 +92,14 @@ impl Cache {
         }
         directory.remove_leftovers();
 
+        let (manifest, files) = match earlier {
+            Some(earlier) if earlier.1 == ManifestFiles::look(&control).map_err(error)? => earlier,
+            _ => read_manifest(path, &directory)?,
+        };
         Ok(Self {
             path: path.to_owned(),
-            manifest: read_manifest(path, &directory)?,
+            manifest,
+            files,
             directory: Some(directory),
             simulated: Overlay::default(),
             _lock: lock,
@@ -88,15 +115,16 @@ impl Cache {
             Err(source) if source.kind() == io::ErrorKind::NotFound => None,
             Err(source) => return Err(error(source)),
         };
-        let manifest = match &directory {
+        let (manifest, files) = match &directory {
             Some(directory) => read_manifest(path, directory)?,
-            None => Manifest::default(),
+            None => Default::default(),
         };
 
         Ok(Self {
             path: path.to_owned(),
             directory,
             manifest,
+            files,
             simulated: Overlay::default(),
             _lock: None,
         })
@@ -230,18 +258,22 @@ impl Cache {
 }
 
 /// Reads the manifest of the cache in `path`. A cache without one is empty.
-fn read_manifest(path: &Path, directory: &CacheDir) -> Result<Manifest, CacheError> {
-    let control = directory
-        .existing_control()
-        .map_err(|source| open_error(path, source))?;
-    let Some(control) = control else {
-        return Ok(Manifest::default());
+fn read_manifest(
+    path: &Path,
+    directory: &CacheDir,
+) -> Result<(Manifest, ManifestFiles), CacheError> {
+    let error = |source| open_error(path, source);
+    let Some(control) = directory.existing_control().map_err(error)? else {
+        return Ok(Default::default());
     };
-    Manifest::load(&control).map_err(|error| match error {
+    // Files that are replaced after this are noticed.
+    let files = ManifestFiles::look(&control).map_err(error)?;
+    let manifest = Manifest::load(&control).map_err(|error| match error {
         LoadError::Read(source) => open_error(path, source),
         LoadError::Damaged(file) => CacheError::Damaged {
             path: path.to_owned(),
             file,
         },
-    })
+    })?;
+    Ok((manifest, files))
 }

@@ -23,13 +23,17 @@ impl Cache {
     /// Opens the cache in `path` for a dry run: without a lock and without write access, but with
     /// the errors of [`Cache::open`].
     pub(crate) fn open_simulated(path: &Path) -> Result<Self, CacheError> {
-        let cache = Self::open_read_only(path)?;
-        let checked = match &cache.directory {
+        Self::open_read_only(path)?.reopen_simulated()
+    }
+
+    /// The same for a cache that was opened without write access.
+    pub(crate) fn reopen_simulated(self) -> Result<Self, CacheError> {
+        let checked = match &self.directory {
             Some(directory) => check_open(directory),
-            None => check_creatable(path),
+            None => check_creatable(&self.path),
         };
-        checked.map_err(|source| open_error(path, source))?;
-        Ok(cache)
+        checked.map_err(|source| open_error(&self.path, source))?;
+        Ok(self)
     }
 
     /// Applies a plan in memory only, so that a dry run can plan the next step on the result.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use bstr::{BString, ByteSlice};
 
 use super::caches::{
-    apply_plan, merge_results, message_of, open_cache, removed_project_requests, unused_cache,
+    apply_plan, merge_results, message_of, removed_project_requests, reopen_cache, unused_cache,
     warn_kept, warn_removed, warn_replaced,
 };
 use super::committed_cache::in_commit;
@@ -118,7 +118,7 @@ impl CacheUpdate<'_> {
             return Ok(None);
         }
 
-        let mut cache = open_cache(self.request, group.path)?;
+        let mut cache = reopen_cache(self.request, cache)?;
         let removals = self.removals(group, &cache);
         let removed = removals.iter().map(|request| &request.owner.project);
         let removed = removed.cloned().collect();

@@ -29,6 +29,16 @@ pub(super) fn open_cache(request: &SyncRequest<'_>, path: &Path) -> Result<Cache
     })
 }
 
+/// The same for a cache that was opened without write access.
+pub(super) fn reopen_cache(request: &SyncRequest<'_>, cache: Cache) -> Result<Cache, CacheError> {
+    if request.dry_run {
+        return cache.reopen_simulated();
+    }
+    cache.reopen(&request.interrupt, || {
+        request.reporter.event(&Event::Waiting)
+    })
+}
+
 /// Applies a plan to a cache, or in a dry run simulates it. `contents` returns the content of a
 /// file; it is called in the order of `position`.
 pub(super) fn apply_plan<P: Ord>(
