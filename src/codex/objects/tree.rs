@@ -3,6 +3,7 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use bstr::{BStr, BString, ByteSlice};
 
@@ -78,7 +79,8 @@ fn slices(mut data: &[u8]) -> impl Iterator<Item = Option<EntrySlice<'_>>> {
 
 /// The first entry of a tree, and the bytes after it.
 fn split_entry(data: &[u8]) -> Option<(EntrySlice<'_>, &[u8])> {
-    let space = data.find_byte(b' ')?;
+    // The digits are few, so that a plain loop finds their end fastest.
+    let space = data.iter().position(|byte| *byte == b' ')?;
     let nul = space + data[space..].find_byte(0)?;
     let id = ObjectId(data.get(nul + 1..nul + 21)?.try_into().ok()?);
     let (bytes, rest) = data.split_at(nul + 21);
@@ -260,12 +262,15 @@ fn edit_below(
             None => names.entry(path).or_default().itself = Some(*edit),
         }
     }
+    let mut start = 0;
     for entry in slices(&old) {
         let Some(entry) = entry else {
             return Err(damaged);
         };
+        let end = start + entry.bytes.len();
+        let range = std::mem::replace(&mut start, end)..end;
         if let Some(named) = names.get_mut(entry.name)
-            && let (Some(_), Some(tree)) = (named.old.replace(entry.to_entry()), base)
+            && let (Some(_), Some(tree)) = (named.old.replace((entry.to_entry(), range)), base)
         {
             // It is unknown which of the two entries is meant, and the other one would be lost.
             return Err(TreeError::Ambiguous {
@@ -277,18 +282,22 @@ fn edit_below(
     let mut edited = BTreeMap::new();
     for (name, named) in names {
         let new = named.edited(store, name)?;
-        let old = named.old.map(|old| old.mode);
+        let old = named.old.map(|(old, range)| (old.mode, range));
         edited.insert(name, Edited { old, new });
     }
-    let merged = merge(&old, &edited);
+    let is_any_added = edited.values().any(|edited| edited.addition().is_some());
+    let merged = match is_any_added {
+        true => merge(&old, &edited),
+        false => splice(&old, &edited),
+    };
     Ok((!merged.is_empty()).then(|| store.write(merged, base)))
 }
 
 /// The edits of one name in a tree.
 #[derive(Default)]
 struct Named<'e> {
-    /// The present entry of this name.
-    old: Option<TreeEntry>,
+    /// The present entry of this name, and its position in the bytes of the tree.
+    old: Option<(TreeEntry, Range<usize>)>,
     /// The edit of the name itself.
     itself: Option<Edit>,
     /// The edits of paths below the name, relative to it.
@@ -306,7 +315,8 @@ impl Named<'_> {
         if let Some(Some((mode, id))) = self.itself {
             return Ok(Some(entry(name, mode, id)));
         }
-        let directory = self.old.as_ref().filter(|old| old.mode == Mode::Directory);
+        let old = self.old.as_ref().map(|(old, _)| old);
+        let directory = old.filter(|old| old.mode == Mode::Directory);
         if self.below.is_empty() {
             // Deletions apply to files only, so a directory at this path is kept.
             return Ok(directory.cloned());
@@ -315,7 +325,7 @@ impl Named<'_> {
         Ok(match (tree, directory) {
             (Some(id), Some(old)) => Some(TreeEntry { id, ..old.clone() }),
             (Some(id), None) => Some(entry(name, Mode::Directory, id)),
-            (None, None) if self.itself.is_none() => self.old.clone(),
+            (None, None) if self.itself.is_none() => old.cloned(),
             (None, _) => None,
         })
     }
@@ -323,8 +333,8 @@ impl Named<'_> {
 
 /// The result of the edits of one name in a tree.
 struct Edited {
-    /// The mode of the old entry of this name.
-    old: Option<Mode>,
+    /// The mode of the old entry of this name, and its position in the bytes of the tree.
+    old: Option<(Mode, Range<usize>)>,
     /// The new entry.
     new: Option<TreeEntry>,
 }
@@ -332,8 +342,8 @@ struct Edited {
 impl Edited {
     /// The new entry, if it takes the position of the old one.
     fn replacement(&self) -> Option<&TreeEntry> {
-        let old = self.old?;
-        self.new.as_ref().filter(|new| sorts_as(new.mode, old))
+        let (old, _) = self.old.as_ref()?;
+        self.new.as_ref().filter(|new| sorts_as(new.mode, *old))
     }
 
     /// The new entry, if its position is yet to be found.
@@ -343,6 +353,30 @@ impl Edited {
             None => self.new.as_ref(),
         }
     }
+}
+
+/// Replaces and removes the edited entries of the tree `old`, of which none is added. The entries
+/// between them are copied together: in a codex with thousands of projects, each commit replaces one
+/// entry among thousands.
+fn splice(old: &[u8], edited: &BTreeMap<&BStr, Edited>) -> Vec<u8> {
+    let edits = edited.values().filter_map(|edited| {
+        let (_, range) = edited.old.as_ref()?;
+        Some((range, edited.replacement()))
+    });
+    let mut edits: Vec<_> = edits.collect();
+    edits.sort_by_key(|(range, _)| range.start);
+
+    let mut data = Vec::with_capacity(old.len() + 64);
+    let mut copied = 0;
+    for (range, replacement) in edits {
+        data.extend_from_slice(&old[copied..range.start]);
+        if let Some(entry) = replacement {
+            push(&mut data, entry);
+        }
+        copied = range.end;
+    }
+    data.extend_from_slice(&old[copied..]);
+    data
 }
 
 /// Merges the edited entries into the tree `old`. Entries without an edit keep their order, even if
