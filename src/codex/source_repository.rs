@@ -18,6 +18,7 @@ use super::source_index::SourceIndex;
 use super::store::id_of;
 use crate::object::{Mode, ObjectId};
 use crate::paths::shown;
+use crate::platform::OpenDirectory;
 use crate::scan::{
     CommittedEntry, CommittedTree, EntriesByName, SourceObjects, UnreadableObject,
     UnusableRepository,
@@ -74,19 +75,17 @@ impl SourceRepositories {
         &self,
         directory: &Path,
     ) -> Result<Option<Arc<SourceRepository>>, UnreadableRepository> {
-        let is_plain = directory
-            .symlink_metadata()
-            .is_ok_and(|entry| entry.is_dir());
-        let existing = match is_plain {
-            true => Some(directory),
-            false => directory.ancestors().find(|above| above.is_dir()),
+        let opened = OpenDirectory::open(None, directory);
+        let existing = match opened {
+            Ok(_) => Some(directory),
+            Err(_) => directory.ancestors().find(|above| above.is_dir()),
         };
         let Some(existing) = existing else {
             return Ok(None);
         };
-        let git_dir = match is_plain {
-            true => self.git_directory(existing)?,
-            false => discover(existing)?,
+        let git_dir = match &opened {
+            Ok(opened) => self.git_directory(existing, opened)?,
+            Err(_) => discover(existing)?,
         };
         let Some(git_dir) = git_dir else {
             return Ok(None);
@@ -102,9 +101,14 @@ impl SourceRepositories {
 
     /// The git directory of the repository that contains a directory, which is no symlink. The one of a
     /// directory that contains many projects is searched only once.
-    fn git_directory(&self, directory: &Path) -> Result<Option<PathBuf>, UnreadableRepository> {
-        let exists = |path: &Path| path.symlink_metadata().is_ok();
-        let is_own = exists(&directory.join(".git")) || exists(&directory.join("HEAD"));
+    fn git_directory(
+        &self,
+        directory: &Path,
+        opened: &OpenDirectory,
+    ) -> Result<Option<PathBuf>, UnreadableRepository> {
+        let is_own = [".git", "HEAD"]
+            .iter()
+            .any(|name| opened.look(name.as_bytes()).is_ok());
         let Some(parent) = directory.parent().filter(|_| !is_own) else {
             return discover(directory);
         };

@@ -2,14 +2,11 @@
 //! the same, so they depend on the commits that are checked out, and not on files that only one runner
 //! has built or on recorded state.
 
-use std::path::Path;
-
 use bstr::ByteSlice;
 use rayon::prelude::*;
 
 use super::sources::Sources;
 use crate::codex::source_repository::SourceRepository;
-use crate::paths::PathResolver;
 use crate::platform::bytes_of;
 use crate::workspace::Project;
 
@@ -20,14 +17,11 @@ pub(crate) fn file_counts(sources: &Sources, projects: &[&Project]) -> Vec<u64> 
         .par_iter()
         .map(|project| sources.repository_of(&project.root))
         .collect();
-    let roots = projects.iter().map(|project| project.root.as_path());
-    let roots = PathResolver::resolve_all(roots);
     projects
         .par_iter()
-        .zip(roots)
         .zip(repositories)
-        .map(|((project, root), repository)| match repository {
-            Ok(Some(repository)) => tracked_files(project, &root, &repository).unwrap_or(0),
+        .map(|(project, repository)| match repository {
+            Ok(Some(repository)) => tracked_files(project, &repository).unwrap_or(0),
             Ok(None) => sources
                 .count(project)
                 .map_or(0, |survey| survey.files as u64),
@@ -37,10 +31,10 @@ pub(crate) fn file_counts(sources: &Sources, projects: &[&Project]) -> Vec<u64> 
 }
 
 /// The number of published files that git tracks below the root of a project.
-fn tracked_files(project: &Project, root: &Path, repository: &SourceRepository) -> Option<u64> {
+fn tracked_files(project: &Project, repository: &SourceRepository) -> Option<u64> {
     let directory = repository.directory()?;
     let index = repository.index().ok()?;
-    let below = bytes_of(root.strip_prefix(directory).ok()?).as_bstr();
+    let below = bytes_of(project.resolved_root.strip_prefix(directory).ok()?).as_bstr();
     let start = match below.is_empty() {
         true => 0,
         false => below.len() + 1,

@@ -22,6 +22,8 @@ pub struct Project {
     pub name: ProjectName,
     /// The directory, absolute. A missing directory is an error of the scan.
     pub root: PathBuf,
+    /// The same directory without links.
+    pub(crate) resolved_root: PathBuf,
     /// The directory in the codex.
     pub to: CodexPath,
     /// The direction of the sync.
@@ -187,6 +189,7 @@ impl Project {
         Self {
             name,
             root: PathBuf::default(),
+            resolved_root: PathBuf::default(),
             to,
             direction: Direction::ToCodex,
             is_configured_to_publish: true,
@@ -219,6 +222,7 @@ impl Project {
         Self {
             name: "alpha".parse().unwrap(),
             root: "/nowhere".into(),
+            resolved_root: "/nowhere".into(),
             to: CodexPath::new(b"projects/alpha").unwrap(),
             direction: Direction::ToCodex,
             is_configured_to_publish: true,

@@ -27,7 +27,7 @@ use crate::config::comparison::ConfigChange;
 use crate::config::{Configuration, Direction};
 use crate::names::ProjectName;
 use crate::object::ObjectId;
-use crate::paths::{PathResolver, absolute, escaped, resolved, shown};
+use crate::paths::{absolute, escaped, resolved, shown};
 use crate::text::pluralize;
 use crate::workspace::Project;
 
@@ -121,8 +121,6 @@ struct ChangeSearch<'c> {
     base: BaseRevision,
     sources: &'c Sources,
     projects: &'c [&'c Project],
-    /// The root of each project, resolved.
-    roots: Vec<PathBuf>,
     /// Whether each project is selected.
     is_selected: Vec<bool>,
     warnings: Vec<String>,
@@ -139,12 +137,10 @@ struct Compared {
 
 impl<'c> ChangeSearch<'c> {
     fn new(base: BaseRevision, sources: &'c Sources, projects: &'c [&'c Project]) -> Self {
-        let roots = projects.iter().map(|project| project.root.as_path());
         Self {
             base,
             sources,
             projects,
-            roots: PathResolver::resolve_all(roots),
             is_selected: vec![false; projects.len()],
             warnings: Vec::new(),
             repositories: HashMap::new(),
@@ -179,10 +175,9 @@ impl<'c> ChangeSearch<'c> {
         let moved = entries.roots.iter();
         let moved = moved.map(|root| absolute(&configuration.root, Path::new(root)));
         let moved: Vec<_> = moved.flat_map(|root| [resolved(&root), root]).collect();
-        let projects = self.projects.iter().zip(&self.roots);
-        for ((project, resolved), is_selected) in projects.zip(&mut self.is_selected) {
+        for (project, is_selected) in self.projects.iter().zip(&mut self.is_selected) {
             let is_below = |moved: &Path| {
-                [resolved, &project.root]
+                [&project.resolved_root, &project.root]
                     .iter()
                     .any(|root| moved.starts_with(root))
             };
@@ -226,13 +221,12 @@ impl<'c> ChangeSearch<'c> {
         self.is_selected
             .par_iter_mut()
             .zip(self.projects)
-            .zip(&self.roots)
             .zip(compared)
-            .filter(|(((is_selected, _), _), _)| !**is_selected)
-            .for_each(|(((is_selected, project), root), changes)| {
+            .filter(|((is_selected, _), _)| !**is_selected)
+            .for_each(|((is_selected, project), changes)| {
                 // The files that are pulled do not depend on the sources.
                 *is_selected = project.direction == Direction::FromCodex
-                    || changes.is_none_or(|changes| ProjectChanges::exist(project, root, &changes));
+                    || changes.is_none_or(|changes| ProjectChanges::exist(project, &changes));
             });
         self.warn_outside(&outside);
         let cannot_compare = |(error, projects)| {

@@ -25,12 +25,9 @@ pub(super) struct ProjectChanges<'c> {
 }
 
 impl<'c> ProjectChanges<'c> {
-    /// Whether the project with this resolved root has changed.
-    pub(super) fn exist(
-        project: &'c Project,
-        root: &'c Path,
-        changes: &'c RepositoryChanges,
-    ) -> bool {
+    /// Whether the project has changed.
+    pub(super) fn exist(project: &'c Project, changes: &'c RepositoryChanges) -> bool {
+        let root = project.resolved_root.as_path();
         let state = project.scan.source;
         let below = changes.path_of(root).filter(|_| !changes.is_new());
         let Some(below) = below else {

@@ -78,7 +78,8 @@ pub(super) fn resolve(
         &roots,
         directories,
     ));
-    for project in &mut projects {
+    for (project, root) in projects.iter_mut().zip(roots) {
+        project.resolved_root = root;
         project.scan.deny_list = deny_list.clone();
     }
     projects
@@ -155,6 +156,8 @@ impl<'c> ProjectResolver<'c> {
         Some(Project {
             name: parsed?,
             root: directories.root.clone(),
+            // Set for all projects together.
+            resolved_root: PathBuf::new(),
             to: directories.to.clone()?,
             direction: with_default(sync.direction, "sync.direction"),
             is_configured_to_publish: self.is_configured_to_publish(name),
