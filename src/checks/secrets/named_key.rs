@@ -58,6 +58,26 @@ const DESCRIPTIONS: [&str; 21] = [
     "length", "size", "format", "ttl", "version", "alg", "arn", "class", "ref",
 ];
 
+/// The words of [`NAME`] and [`SECRET_NAME`], or their starts. Few values are after such a word, and to
+/// search these words is faster than to look at the value.
+static NAME_WORDS: WordSet = WordSet::new(&[
+    "key",
+    "token",
+    "secret",
+    "salt",
+    "pass",
+    "pwd",
+    "pat",
+    "auth",
+    "credential",
+    "bearer",
+    "webhook",
+    "appid",
+    "app_id",
+    "cookie",
+    "sas",
+]);
+
 /// A name with a word such as `key`, up to its value: the word, the rest of the name, and what is
 /// between.
 static NAME: LazyLock<Regex> = LazyLock::new(|| {
@@ -109,7 +129,8 @@ pub(super) fn named_key(
     contents: &[u8],
     word: &Range<usize>,
 ) -> Option<(Range<usize>, Option<&'static str>)> {
-    let value = values(contents, word).find(|value| is_key(&contents[value.clone()]))?;
+    let value = values(contents, word)
+        .find(|value| can_be_named(contents, value) && is_key(&contents[value.clone()]))?;
     // A line after `-----` is a part of a block, such as a private key with a passphrase.
     if contents[..value.start].trim_ascii_end().ends_with(b"-----") {
         return None;
@@ -118,6 +139,16 @@ pub(super) fn named_key(
         return Some((value, Some(service)));
     }
     has_secret_name(contents, &value).then_some((value, None))
+}
+
+/// Whether a word of a name or the call of a function is near a value.
+fn can_be_named(contents: &[u8], value: &Range<usize>) -> bool {
+    if !LENGTHS.contains(&value.len()) {
+        return false;
+    }
+    let before = &contents[value.start.saturating_sub(MAX_NAME)..value.start];
+    let is_quoted = before.ends_with(b"\"") || before.ends_with(b"'");
+    is_quoted && before.contains(&b'(') || NAME_WORDS.is_any_in(before)
 }
 
 /// Whether the name of a value says that it is a secret, and not a placeholder.
