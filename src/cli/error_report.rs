@@ -44,11 +44,11 @@ const MAX_LISTED: usize = 20;
 /// Reports the errors of a configuration. A single error is the message itself; of several, each
 /// one is a cause.
 pub(super) fn of_configuration(problems: &Problems) -> ErrorReport {
-    let issues: Vec<Issue> = problems
+    let issues: Box<[Issue]> = problems
         .iter()
         .map(|problem| Issue::new(problem, IssueSeverity::Error).with_source(problem))
         .collect();
-    if let [issue] = issues.as_slice() {
+    if let [issue] = &*issues {
         return ErrorReport {
             kind: "configuration".into(),
             message: issue.text.clone(),

@@ -192,7 +192,7 @@ impl Terminal {
         };
         let (words, causes): (Vec<_>, Vec<_>) =
             error.causes.iter().partition(|cause| is_of_server(cause));
-        match error.issues.as_slice() {
+        match &*error.issues {
             [] => {
                 for cause in causes {
                     text.push_str(&format!("  {caused_by} {cause}\n"));

@@ -46,7 +46,7 @@ pub(crate) struct ErrorReport {
     pub causes: Vec<String>,
     /// The errors of a configuration, with their positions. There is a cause for each if there are
     /// several.
-    pub issues: Vec<Issue>,
+    pub issues: Box<[Issue]>,
 }
 
 impl ErrorReport {
@@ -101,7 +101,7 @@ impl From<ErrorReport> for ErrorDocument {
             message: report.message,
             hints: report.hints,
             causes: report.causes,
-            issues: report.issues,
+            issues: report.issues.into_vec(),
         }
     }
 }
@@ -113,7 +113,7 @@ impl From<ErrorDocument> for ErrorReport {
             message: document.message,
             hints: document.hints,
             causes: document.causes,
-            issues: document.issues,
+            issues: document.issues.into(),
         }
     }
 }
