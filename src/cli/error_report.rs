@@ -624,7 +624,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
                 "{} of the codex could not be written to the cache",
                 pluralize(entries.len(), "path")
             );
-            let hint = "rename them in the codex, or exclude them with `sync.from_codex.exclude`";
+            let hint = "paths that this file system cannot have: rename them in the codex, or exclude them with `sync.from_codex.exclude`";
             let listed = entries
                 .iter()
                 .take(MAX_LISTED)
@@ -899,7 +899,7 @@ fn store_kind(error: &StoreError) -> &'static str {
         StoreError::Write { source, .. } if is_full(source) => "disk-full",
         StoreError::Write { kept: true, .. } => "kept-clone",
         StoreError::Write { .. } => "temporary-clone",
-        StoreError::Git(_) | StoreError::Tree(_) => "codex-unreadable",
+        StoreError::Git(_) | StoreError::Tree(_) | StoreError::Blob(_) => "codex-unreadable",
     }
 }
 
@@ -908,7 +908,7 @@ fn store_kind(error: &StoreError) -> &'static str {
 fn store_hint(error: &StoreError) -> String {
     let (is_kept, is_full) = match error {
         StoreError::Write { kept, source, .. } => (*kept, is_full(source)),
-        StoreError::Git(_) | StoreError::Tree(_) => {
+        StoreError::Git(_) | StoreError::Tree(_) | StoreError::Blob(_) => {
             return "check the codex with `git fsck --strict`".to_owned();
         }
     };

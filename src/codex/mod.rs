@@ -2,7 +2,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | the codex | [`store`] is the clone, [`packed_objects`] reads file contents from its packs, and [`remote`] exchanges objects with the remote |
+//! | the codex | [`store`] is the clone, [`packed_objects`] and [`loose_objects`] read what libgit2 reads badly, and [`remote`] exchanges objects with the remote |
 //! | the repositories of the projects, which are only read | [`source_repository`], [`source_revision`], [`source_index`], [`source_changes`] and [`uncommitted`] |
 //! | both | [`objects`] reads and writes trees, commits and packs; [`identity`] and [`signing`] are about commits; [`git_config`] reads git's configuration |
 //!
@@ -12,6 +12,7 @@ mod child_process;
 mod clone_check;
 pub(crate) mod git_config;
 pub(crate) mod identity;
+mod loose_objects;
 pub(crate) mod objects;
 mod packed_objects;
 pub(crate) mod push_contents;

@@ -65,7 +65,10 @@ impl SourceRepository {
         let found = base.names.iter().find_map(|name| {
             let remote = format!("refs/remotes/origin/{name}");
             let mut names = [name.as_str(), remote.as_str()].into_iter();
-            names.find_map(|name| git.revparse_single(name).ok()?.peel_to_commit().ok())
+            names.find_map(|name| {
+                self.check_revision(&git, name).ok()?;
+                git.revparse_single(name).ok()?.peel_to_commit().ok()
+            })
         });
         let Some(found) = found else {
             let is_shallow = git.is_shallow();

@@ -235,6 +235,7 @@ impl SourceRepository {
             }
             Err(error) => return Err(error),
         };
+        self.check_target(&head)?;
         Ok(Some(source_commit(&head.peel_to_commit()?, Some(&head))))
     }
 
@@ -242,9 +243,43 @@ impl SourceRepository {
     pub(crate) fn commit(&self, revision: &str) -> Result<SourceCommit, UnusableRepository> {
         let git = self.git();
         let unknown = |_| UnusableRepository::UnknownRevision(revision.to_owned());
+        self.check_revision(&git, revision).map_err(unknown)?;
         let (object, reference) = git.revparse_ext(revision).map_err(unknown)?;
         let commit = object.peel_to_commit().map_err(unknown)?;
         Ok(source_commit(&commit, reference.as_ref()))
+    }
+
+    /// Returns an error if `revision` is the name of a ref or an id whose object is damaged.
+    pub(super) fn check_revision(
+        &self,
+        git: &git2::Repository,
+        revision: &str,
+    ) -> Result<(), git2::Error> {
+        if let Ok(id) = git2::Oid::from_str(revision) {
+            return self.check_object(id);
+        }
+        match git.resolve_reference_from_short_name(revision) {
+            Ok(reference) => self.check_target(&reference),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Returns an error if the object that a ref names is damaged.
+    fn check_target(&self, reference: &git2::Reference<'_>) -> Result<(), git2::Error> {
+        let resolved = reference.resolve()?;
+        resolved.target().map_or(Ok(()), |id| self.check_object(id))
+    }
+
+    /// Returns an error if an object is damaged. libgit2 never returns from reading a loose object
+    /// whose file ends early.
+    fn check_object(&self, id: git2::Oid) -> Result<(), git2::Error> {
+        let id = id_of(id);
+        let found = self.with_reader(id, |reader| {
+            let mut data = Vec::new();
+            let found = reader.try_find(gix_hash::oid::from_bytes_unchecked(&id.0), &mut data);
+            found.map(drop).map_err(|error| damaged(id, &error))
+        });
+        found.map_err(|error| git2::Error::from_str(&error.to_string()))
     }
 
     /// The tree of `commit`, with the place of the working tree.

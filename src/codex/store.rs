@@ -8,9 +8,11 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::clone_check::{self, TIP};
+use super::loose_objects::{LooseObjects, UnusableLooseObject};
+use super::objects::commit::ParsedCommit;
 use super::objects::pack::{Encoded, PackWriter, Written};
 use super::objects::tree::TreeError;
 use super::packed_objects::{ObjectReader, PackPosition, PackedObjects};
@@ -42,6 +44,9 @@ pub enum StoreError {
     /// A tree is missing or damaged.
     #[error("cannot read the codex")]
     Tree(#[from] TreeError),
+    /// The contents of a file are damaged.
+    #[error("cannot read the codex: the blob {0} is damaged")]
+    Blob(ObjectId),
 }
 
 impl From<git2::Error> for StoreError {
@@ -60,10 +65,17 @@ pub(crate) struct Store {
     temp_dir: Option<TempCloneDir>,
     _lock: Option<File>,
     wants: Wants,
-    /// The directory of another repository's objects, which are read as if the clone held them.
-    alternate: Mutex<Option<PathBuf>>,
+    /// Another repository's objects, which are read as if the clone held them.
+    alternate: Mutex<Option<Arc<Alternate>>>,
     /// The packs that this run wrote, the oldest first.
     written: Mutex<Vec<Written>>,
+}
+
+/// The objects of another repository.
+struct Alternate {
+    /// The directory that contains them.
+    directory: PathBuf,
+    loose: LooseObjects,
 }
 
 /// The objects that a fetch downloads.
@@ -225,14 +237,20 @@ impl Store {
     /// objects, from now on. This is not recorded in the clone, so that only this value reads them.
     pub(super) fn read_through(&self, objects: &Path) -> Result<(), StoreError> {
         let mut alternate = self.alternate();
-        if alternate.as_deref() != Some(objects) {
+        if alternate
+            .as_ref()
+            .is_none_or(|known| known.directory != objects)
+        {
             add_alternate(&self.repository, objects)?;
-            *alternate = Some(objects.to_owned());
+            *alternate = Some(Arc::new(Alternate {
+                directory: objects.to_owned(),
+                loose: LooseObjects::open(objects),
+            }));
         }
         Ok(())
     }
 
-    fn alternate(&self) -> MutexGuard<'_, Option<PathBuf>> {
+    fn alternate(&self) -> MutexGuard<'_, Option<Arc<Alternate>>> {
         self.alternate
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -282,7 +300,18 @@ impl Store {
 
     /// The bytes of a commit; `None` if the clone lacks it.
     pub(crate) fn read_commit(&self, id: ObjectId) -> Option<Vec<u8>> {
-        commit_data(&self.repository.odb().ok()?, id)
+        match self.read_loose(Kind::Commit, id).ok()? {
+            Some(data) => Some(data),
+            None => commit_data(&self.repository.odb().ok()?, id),
+        }
+    }
+
+    /// The bytes of a loose object of the alternate. The clone itself contains packs alone.
+    fn read_loose(&self, kind: Kind, id: ObjectId) -> Result<Option<Vec<u8>>, UnusableLooseObject> {
+        match &*self.alternate() {
+            Some(alternate) => alternate.loose.read(kind, id),
+            None => Ok(None),
+        }
     }
 
     /// Checks that every tree of a commit exists and is undamaged.
@@ -292,13 +321,7 @@ impl Store {
 
     /// When a commit was made, in seconds since the epoch.
     pub(crate) fn commit_time(&self, commit: ObjectId) -> Option<i64> {
-        Some(
-            self.repository
-                .find_commit(oid_of(commit))
-                .ok()?
-                .time()
-                .seconds(),
-        )
+        Some(ParsedCommit::parse(&self.read_commit(commit)?)?.time)
     }
 
     /// Makes a commit of an empty tree, on no branch.
@@ -319,7 +342,11 @@ impl Store {
 
     /// The bytes of a tree.
     pub(crate) fn read_tree(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
-        read_tree(&self.repository, id)
+        let loose = self.read_loose(Kind::Tree, id);
+        match loose.map_err(|_| TreeError::Damaged(id))? {
+            Some(data) => Ok(data),
+            None => read_tree(&self.repository, id),
+        }
     }
 
     /// Returns those of `ids` that the clone lacks.
@@ -576,7 +603,7 @@ pub(crate) struct Search {
 /// Reads contents and trees for several threads at once, each with a handle of its own.
 pub(crate) struct Contents {
     path: PathBuf,
-    alternate: Option<PathBuf>,
+    alternate: Option<Arc<Alternate>>,
     packed: PackedObjects,
     idle: Mutex<Vec<ContentReader>>,
 }
@@ -589,11 +616,12 @@ struct ContentReader {
 }
 
 impl Contents {
-    fn new(path: PathBuf, alternate: Option<PathBuf>) -> Self {
+    fn new(path: PathBuf, alternate: Option<Arc<Alternate>>) -> Self {
         let own = path.join("objects");
-        let directories = [Some(own.as_path()), alternate.as_deref()];
+        let lent = alternate.iter().map(|lent| lent.directory.as_path());
+        let directories = [own.as_path()].into_iter().chain(lent);
         Self {
-            packed: PackedObjects::open(directories.into_iter().flatten()),
+            packed: PackedObjects::open(directories),
             path,
             alternate,
             idle: Mutex::default(),
@@ -607,6 +635,12 @@ impl Contents {
             if let Some(contents) = packed {
                 return Ok(contents);
             }
+            if let Some(contents) = self
+                .read_loose(Kind::Blob, id)
+                .map_err(|_| StoreError::Blob(id))?
+            {
+                return Ok(contents);
+            }
             let repository = self.opened(&mut reader.repository)?;
             Ok(repository.find_blob(oid_of(id))?.content().to_vec())
         })
@@ -617,6 +651,12 @@ impl Contents {
         self.with_reader(|reader| {
             let packed = reader.packed.read(&self.packed, Kind::Tree, id);
             if let Some(data) = packed {
+                return Ok(data);
+            }
+            if let Some(data) = self
+                .read_loose(Kind::Tree, id)
+                .map_err(|_| TreeError::Damaged(id))?
+            {
                 return Ok(data);
             }
             let repository = self.opened(&mut reader.repository);
@@ -634,6 +674,14 @@ impl Contents {
                 (kind == git2::ObjectType::Blob).then_some(size as u64)
             }
         })
+    }
+
+    /// The bytes of a loose object of the alternate.
+    fn read_loose(&self, kind: Kind, id: ObjectId) -> Result<Option<Vec<u8>>, UnusableLooseObject> {
+        match &self.alternate {
+            Some(alternate) => alternate.loose.read(kind, id),
+            None => Ok(None),
+        }
     }
 
     /// Runs `work` with a reader that no other thread uses.
@@ -668,8 +716,8 @@ impl Contents {
 
     fn open(&self) -> Result<git2::Repository, git2::Error> {
         let repository = git2::Repository::open(&self.path)?;
-        if let Some(objects) = &self.alternate {
-            add_alternate(&repository, objects)?;
+        if let Some(alternate) = &self.alternate {
+            add_alternate(&repository, &alternate.directory)?;
         }
         Ok(repository)
     }

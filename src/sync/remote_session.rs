@@ -298,7 +298,7 @@ fn new_store(request: &SyncRequest<'_>, transport: &dyn Transport) -> Result<Sto
 /// to the server is fine.
 fn is_fixed_by_reclone(error: &SyncError) -> bool {
     match error {
-        SyncError::Store(StoreError::Git(_) | StoreError::Tree(_)) => true,
+        SyncError::Store(StoreError::Git(_) | StoreError::Tree(_) | StoreError::Blob(_)) => true,
         SyncError::Remote(error) => matches!(
             error.kind,
             RemoteErrorKind::Other | RemoteErrorKind::NotFound | RemoteErrorKind::Unadvertised

@@ -86,6 +86,67 @@ fn objects_of_an_alternate_are_read() {
 }
 
 #[test]
+fn a_loose_object_whose_file_ends_early_is_an_error() {
+    let world = World::new();
+    world.commands(SYNC);
+    let path_of = |revision: &str| {
+        let id = world.codex.git(&["rev-parse", revision]);
+        let (directory, name) = id.trim().split_at(2);
+        world
+            .codex
+            .path()
+            .join("objects")
+            .join(directory)
+            .join(name)
+    };
+    let packs = world.codex.path().join("objects/pack");
+    for entry in fs::read_dir(&packs).unwrap().map(Result::unwrap) {
+        let pack = world.sandbox.path(entry.file_name().to_str().unwrap());
+        fs::rename(entry.path(), &pack).unwrap();
+        if pack.extension().unwrap() == "pack" {
+            let mut command = world.sandbox.command("git");
+            command.arg("-C").arg(world.codex.path());
+            command.args(["unpack-objects", "-q"]);
+            command.stdin(fs::File::open(&pack).unwrap());
+            world.sandbox.finish(command).code(0);
+        }
+    }
+    let pull = |case: &str| {
+        world.sandbox.remove("ws/.fractary/codex");
+        let mut command = world.sandbox.command("timeout");
+        command
+            .args(["--kill-after=1", "30", env!("CARGO_BIN_EXE_fractary-codex")])
+            .args(["sync", "--all", "--from-codex"]);
+        let output = world.sandbox.finish(command);
+        assert_ne!(output.code, Some(124), "{case} hangs");
+        output
+    };
+
+    for (revision, code) in [
+        ("main", 4),
+        ("main^{tree}", 4),
+        ("main:projects/other", 4),
+        ("main:projects/other/a.md", 1),
+    ] {
+        let object = path_of(revision);
+        let whole = fs::read(&object).unwrap();
+        fs::remove_file(&object).unwrap();
+        fs::write(&object, &whole[..whole.len() / 2]).unwrap();
+        let output = pull(revision).code(code);
+        // A damaged tip is read by git, which reports it.
+        let is_reported = |text: &str| output.stderr.contains(text);
+        assert!(
+            is_reported("git fsck") || is_reported("corrupt loose object"),
+            "{revision}: {}",
+            output.stderr
+        );
+        assert_eq!(world.sandbox.leftovers(), [""; 0], "{revision}");
+        fs::write(&object, &whole).unwrap();
+        pull(revision).code(0);
+    }
+}
+
+#[test]
 fn a_repository_that_git_shows_otherwise_than_it_is_on_disk_is_read_through_git() {
     for (key, value) in [
         ("transfer.hideRefs", "refs/heads/secret"),

@@ -238,7 +238,8 @@ impl<'r> PullRun<'r> {
         let position = |file: &SourceFile| contents.as_ref()?.position(file.id);
         let applied = apply_plan(self.request, &mut cache, plan, position, |file| {
             let contents = contents.as_ref().ok_or("the file was not fetched")?;
-            contents.read(file.id).map_err(|error| error.to_string())
+            let unreadable = |error| format!("{error}; check the codex with `git fsck --strict`");
+            contents.read(file.id).map_err(unreadable)
         });
         let mut results = match applied {
             Ok(results) => results,
