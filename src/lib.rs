@@ -45,6 +45,7 @@
 //! | a glob becomes a path in the codex | `Claims::claim` in `workspace::claims`, below the project's `to` (`CodexPath::join` in `paths`); and `codex://…` backwards in `workspace::codex_selector` |
 //! | which layer of the configuration a value comes from | `candidates` in `config::layers`, for every reader of values; the rank of a layer is its position in `LayerKind` of `config::location`; `config explain` is `config::explain` |
 //! | a default, or the meaning of a key | `config/defaults.yaml`; `config::model` |
+//! | the projects, the organization and the codex that `init` finds | `cli::commands::init`: a layout is in its `layout`, the lists of a build tool are in a file of `member_lists` each, and `codex_names` has the names |
 //! | **sources, plan and checks** | |
 //! | what is added, modified, deleted or withheld | `plan` |
 //! | a plan is saved, shown, or carried out later (`--plan-out`, `plan show`, `--plan`, `--expect`) | `saved_plan` has the file, and compares two plans; the stage `sync::publish::compare` stops a run whose plan differs; `workspace::settings_digests` lists the settings that matter; `cli::args::given_options` the options |

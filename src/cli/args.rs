@@ -623,11 +623,27 @@ pub(crate) struct DoctorArgs {
 
 /// `init`.
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "Projects are the checkouts side by side in this directory, the packages that Cargo, npm, yarn, pnpm,
+Go, Python (uv, Hatch, Poetry), Maven or Gradle list together with the documents of the root, or this
+directory alone. If several of these are possible, a terminal is asked, and otherwise the first is used.
+
+Examples:
+  fractary-codex init --dry-run
+  fractary-codex init --yes --organization acme
+  fractary-codex init --project billing"
+)]
 pub(crate) struct InitArgs {
     /// Overwrite an existing configuration
     #[arg(long)]
     pub(crate) force: bool,
-    /// Organization name (default: detected from the git remote)
+    /// Print what was found and the file, without writing it
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask; use the most likely projects
+    #[arg(long, short = 'y')]
+    pub(crate) yes: bool,
+    /// Organization name (default: detected from the checkouts' own files and git remotes)
     #[arg(long, alias = "org", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) organization: Option<String>,
     /// Repository name of the codex (default: codex.ORGANIZATION.com)

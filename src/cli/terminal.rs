@@ -131,6 +131,22 @@ impl Terminal {
         io::stdout().is_terminal()
     }
 
+    /// Whether questions can be asked: standard input and standard error are a terminal.
+    pub(crate) fn can_ask(&self) -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks a question on standard error, and returns the answer without surrounding spaces. `None`
+    /// at the end of the input.
+    pub(crate) fn ask(&self, question: &str) -> Option<String> {
+        let mut answer = String::new();
+        let read = write!(io::stderr(), "{question} ")
+            .and_then(|()| io::stderr().flush())
+            .and_then(|()| io::stdin().read_line(&mut answer));
+        let has_answer = read.is_ok_and(|length| length > 0);
+        has_answer.then(|| answer.trim().to_owned())
+    }
+
     /// Writes a document of the codex, byte for byte.
     pub(crate) fn document(&self, contents: &[u8]) {
         let mut out = self.results.clone();

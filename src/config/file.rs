@@ -8,6 +8,7 @@ use super::location::{LayerKind, Location, Origin};
 use super::problem::Problem;
 use super::tree::{KeyNode, Map, Node, NodeValue};
 use super::{compat, toml, yaml};
+use crate::paths::FRACTARY_DIR;
 use crate::platform::is_special;
 
 /// The accepted file name extensions.
@@ -58,6 +59,15 @@ pub(crate) fn section(
 ) -> Result<Option<CodexSection>, Problem> {
     let whole = Origin::whole(layer, Location::File(path.to_owned()), base);
     section_of(read(path, &whole)?)
+}
+
+/// The section `codex` of the file in `directory`, if there is one file that can be read. Its values
+/// are those of the file, without the variables in them.
+pub(crate) fn section_of_directory(directory: &Path) -> Option<Node> {
+    let mut problems = Vec::new();
+    let file = find(&directory.join(FRACTARY_DIR), "config", &mut problems)?;
+    let section = section(&file, LayerKind::Member, directory).ok()??;
+    problems.is_empty().then_some(section.tree)
 }
 
 /// Reads the section `codex` of `bytes`, an earlier version of the file at `path`.

@@ -57,6 +57,18 @@ pub(crate) fn member_directories(
     found
 }
 
+/// The directories below `base` that `glob` matches, in order and without duplicates.
+pub(crate) fn matching_directories(base: &Path, glob: &Glob) -> Vec<PathBuf> {
+    let mut search = DirectorySearch {
+        only: None,
+        found: Vec::new(),
+    };
+    search.add(base, glob);
+    search.found.sort();
+    search.found.dedup();
+    search.found
+}
+
 /// Whether `glob`, which is relative to `base`, matches `directory`.
 fn is_below_match(directory: &Path, base: &Path, glob: &Glob) -> bool {
     directory

@@ -33,7 +33,7 @@ pub(crate) mod layers;
 mod load;
 mod loader;
 pub(crate) mod location;
-mod member_search;
+pub(crate) mod member_search;
 mod members;
 pub(crate) mod model;
 mod ownership;
@@ -58,7 +58,7 @@ pub(crate) use enums::{
     SignMode, SourceState, Symlinks, TransportChoice,
 };
 pub use explain::{Explanation, Given};
-pub(crate) use file::ENDINGS;
+pub(crate) use file::{ENDINGS, section_of_directory};
 pub(crate) use load::gather;
 pub use load::load;
 pub use location::{LayerKind, Location, Origin, Source};

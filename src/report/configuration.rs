@@ -22,19 +22,51 @@ pub(crate) struct InitReport {
     pub command: &'static str,
     /// Always `success`; a failure has a document with `error` and `exit_code` instead.
     pub status: &'static str,
-    /// The file that was written.
+    /// Whether nothing was written, because of `--dry-run`.
+    pub dry_run: bool,
+    /// The file that was written, or would be.
     pub path: String,
-    /// The organization; `null` if it could not be detected, and the file has a placeholder.
+    /// What was found, such as checkouts or the workspace of a build tool.
+    pub found: String,
+    /// The organization; `null` if it could not be detected, and the file does not have it.
     pub organization: Option<String>,
-    /// The reason why the organization could not be detected, if it is an error.
+    /// Where the organization was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub organization_from: Option<String>,
+    /// The reason why the organization could not be detected, if there is more to say than that.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub organization_error: Option<String>,
-    /// The name of the codex's repository.
-    pub codex_repo: String,
-    /// The project, if the directory is a single one.
+    /// The name of the codex's repository; `null` if the organization could not be detected.
+    pub codex_repo: Option<String>,
+    /// The URL of the codex, without a password; `null` if it is not known.
+    pub remote_url: Option<String>,
+    /// Where the codex was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub codex_from: Option<String>,
+    /// The project of the directory itself, if it is one.
     pub project: Option<String>,
     /// The globs of the projects' directories, if there are several.
     pub members: Vec<String>,
+    /// The globs of directories that match `members` and are no projects.
+    pub excluded: Vec<String>,
+    /// All projects.
+    pub projects: Vec<InitProject>,
+    /// The patterns of the files to publish.
+    pub patterns: Vec<String>,
+    /// What was left out, and why.
+    pub remarks: Vec<String>,
+    /// The text of the file, with `--dry-run`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+}
+
+/// A project that `init` found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct InitProject {
+    /// The name.
+    pub name: String,
+    /// The directory, relative to the workspace; `.` for the workspace itself.
+    pub directory: String,
 }
 
 /// The result of `config update`.

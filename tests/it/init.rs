@@ -94,7 +94,7 @@ fn cloned_repositories_are_the_members() {
         found(&sandbox, &[]),
         ("pallets".to_owned(), projects.to_vec())
     );
-    // Members of different organizations: none is detected.
+    // Members of different organizations: none is detected, and the file has no placeholder.
     sandbox.remove("ws/.fractary");
     sandbox.git(
         &sandbox.path("ws/flask"),
@@ -106,8 +106,263 @@ fn cloned_repositories_are_the_members() {
         ],
     );
     let text = sandbox.run(&["init"]).code(0).stdout;
-    assert!(text.contains("could not detect the organization"), "{text}");
-    sandbox.run(&["config", "validate"]).code(0);
+    assert!(
+        text.contains("could not detect the organization (the remotes of the checkouts have several: `others`, `pallets`)"),
+        "{text}"
+    );
+    let problems = sandbox.run(&["config", "validate"]).code(3).stderr;
+    assert!(problems.contains("organization"), "{problems}");
+    sandbox.run(&["doctor"]).code(3);
+}
+
+/// A directory that `init` is run in.
+struct Stand<'s> {
+    name: &'s str,
+    /// Repositories, with their remotes.
+    repositories: &'s [(&'s str, &'s str)],
+    /// Other files.
+    files: &'s [(&'s str, &'s str)],
+    /// What was found.
+    found: &'s str,
+    /// The projects and their directories.
+    projects: &'s [(&'s str, &'s str)],
+    /// The organization and the URL of the codex.
+    codex: Option<(&'s str, &'s str)>,
+}
+
+#[test]
+fn projects_are_those_that_a_person_would_choose() {
+    const GITHUB: &str = "https://github.com/acme/codex.acme.com.git";
+    for stand in [
+        Stand {
+            name: "checkouts side by side, with a monorepo, a checkout named as documents, and one further down",
+            repositories: &[
+                ("api", "git@github.com:acme/api.git"),
+                ("docs", "git@github.com:acme/docs.git"),
+                ("team/web", "git@github.com:acme/web.git"),
+            ],
+            files: &[
+                ("api/packages/a/README.md", ""),
+                ("api/packages/b/README.md", ""),
+                ("notes/README.md", ""),
+                ("README.md", ""),
+            ],
+            found: "3 checkouts side by side",
+            projects: &[("api", "api"), ("docs", "docs"), ("web", "team/web")],
+            codex: Some(("acme", GITHUB)),
+        },
+        Stand {
+            name: "a checkout of the codex is no project, and names the codex",
+            repositories: &[
+                ("api", "https://github.com/forks/api.git"),
+                (
+                    "codex.acme.dev",
+                    "https://user:secret@git.acme.example/acme/codex.acme.dev.git",
+                ),
+            ],
+            files: &[],
+            found: "1 checkout side by side",
+            projects: &[("api", "api")],
+            codex: Some(("acme", "https://git.acme.example/acme/codex.acme.dev.git")),
+        },
+        Stand {
+            name: "the checkouts' own files name the organization, the codex and the projects",
+            repositories: &[
+                ("api", "https://github.com/forks/api.git"),
+                ("knowledge", "https://github.com/acme/knowledge.git"),
+                ("web", "https://github.com/acme/web.git"),
+            ],
+            files: &[
+                (
+                    "api/.fractary/config.yaml",
+                    "codex:\n  organization: acme\n  codex_repo: knowledge\n  project: billing-api\n",
+                ),
+                (
+                    "web/.fractary/config.yaml",
+                    "codex:\n  organization: acme\n",
+                ),
+            ],
+            found: "2 checkouts side by side",
+            projects: &[("billing-api", "api"), ("web", "web")],
+            codex: Some(("acme", "https://github.com/acme/knowledge.git")),
+        },
+        Stand {
+            name: "a Cargo workspace with a package of the root's name",
+            repositories: &[("", "ssh://git@git.acme.example:2222/acme/ws.git")],
+            files: &[
+                ("Cargo.toml", "[workspace]\nmembers = ['ws', 'tools/*']\n"),
+                ("ws/Cargo.toml", "[package]\n"),
+                ("tools/one/Cargo.toml", "[package]\n"),
+                ("tools/two/Cargo.toml", "[package]\n"),
+                ("docs/a.md", ""),
+            ],
+            found: "Cargo workspace (Cargo.toml): 3 packages, and the documents of the root",
+            projects: &[
+                ("ws-root", "."),
+                ("one", "tools/one"),
+                ("two", "tools/two"),
+                ("ws", "ws"),
+            ],
+            codex: Some((
+                "acme",
+                "ssh://git@git.acme.example:2222/acme/codex.acme.com.git",
+            )),
+        },
+        Stand {
+            name: "packages of several tools, of equal names, and with a directory that is none",
+            repositories: &[("", "https://github.com/acme/ws.git")],
+            files: &[
+                ("package.json", r#"{ "workspaces": ["web/*"] }"#),
+                ("web/app/package.json", "{}"),
+                ("web/a/package.json", "{}"),
+                ("web/b/package.json", "{}"),
+                ("web/c/package.json", "{}"),
+                ("web/old/x", ""),
+                ("go.work", "use ./go/app\n"),
+                ("go/app/go.mod", ""),
+            ],
+            found: "npm workspaces (package.json), Go workspace (go.work): 5 packages",
+            projects: &[
+                ("go-app", "go/app"),
+                ("a", "web/a"),
+                ("web-app", "web/app"),
+                ("b", "web/b"),
+                ("c", "web/c"),
+            ],
+            codex: Some(("acme", GITHUB)),
+        },
+        Stand {
+            name: "nested Maven modules",
+            repositories: &[("", "https://github.com/acme/ws.git")],
+            files: &[
+                (
+                    "pom.xml",
+                    "<project><modules><module>core</module></modules></project>",
+                ),
+                (
+                    "core/pom.xml",
+                    "<project><modules><module>api</module></modules></project>",
+                ),
+                ("core/api/pom.xml", "<project/>"),
+                ("README.md", ""),
+            ],
+            found: "Maven modules (pom.xml): 2 packages, and the documents of the root",
+            projects: &[("ws", "."), ("core", "core"), ("api", "core/api")],
+            codex: Some(("acme", GITHUB)),
+        },
+        Stand {
+            name: "workspaces in subdirectories",
+            repositories: &[("", "https://github.com/acme/ws.git")],
+            files: &[
+                (
+                    "back/pyproject.toml",
+                    "[tool.uv.workspace]\nmembers = ['jobs']\n",
+                ),
+                ("back/jobs/pyproject.toml", ""),
+                ("front/pnpm-workspace.yaml", "packages: [ui]\n"),
+                ("front/ui/package.json", "{}"),
+                ("README.md", ""),
+            ],
+            found: "uv workspace (pyproject.toml) in back, pnpm workspace (pnpm-workspace.yaml) in front: 4 packages, and the documents of the root",
+            projects: &[
+                ("ws", "."),
+                ("back", "back"),
+                ("jobs", "back/jobs"),
+                ("front", "front"),
+                ("ui", "front/ui"),
+            ],
+            codex: Some(("acme", GITHUB)),
+        },
+        Stand {
+            name: "one repository with a workspace for its website",
+            repositories: &[("", "https://github.com/acme/ws.git")],
+            files: &[
+                ("website/package.json", r#"{ "workspaces": ["a"] }"#),
+                ("website/a/package.json", "{}"),
+                ("setup.py", ""),
+                ("Readme.rst", ""),
+            ],
+            found: "one repository",
+            projects: &[("ws", ".")],
+            codex: Some(("acme", GITHUB)),
+        },
+        Stand {
+            name: "a repository without a remote",
+            repositories: &[("", "/srv/acme/ws.git")],
+            files: &[("README.md", "")],
+            found: "one repository",
+            projects: &[("ws", ".")],
+            codex: None,
+        },
+        Stand {
+            name: "an empty directory",
+            repositories: &[],
+            files: &[],
+            found: "one directory",
+            projects: &[("ws", ".")],
+            codex: None,
+        },
+    ] {
+        let sandbox = Sandbox::new();
+        for (path, remote) in stand.repositories {
+            repository(&sandbox, &format!("ws/{path}"), remote);
+        }
+        for (path, text) in stand.files {
+            sandbox.write(&format!("ws/{path}"), text);
+        }
+        stand.check(&sandbox);
+    }
+}
+
+impl Stand<'_> {
+    /// Compares what `init` prints with the projects that a load of its file has.
+    fn check(&self, sandbox: &Sandbox) {
+        let before = sandbox.fingerprint("ws");
+        let planned = sandbox.run(&["init", "--dry-run", "--json"]).code(0);
+        assert_eq!(sandbox.fingerprint("ws"), before, "{}", self.name);
+        assert!(!planned.stdout.contains("secret"), "{}", self.name);
+
+        let planned = planned.json();
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        let projects = |document: &serde_json::Value, directory: &str| -> Vec<(String, String)> {
+            let projects = document["projects"].as_array().unwrap().iter();
+            let mut projects: Vec<_> = projects
+                .map(|one| (text(&one["name"]).unwrap(), text(&one[directory]).unwrap()))
+                .collect();
+            projects.sort();
+            projects
+        };
+        let owned =
+            |(name, directory): &(&str, &str)| ((*name).to_owned(), (*directory).to_owned());
+        let mut expected: Vec<_> = self.projects.iter().map(owned).collect();
+        expected.sort();
+        assert_eq!(planned["found"], self.found, "{}", self.name);
+        assert_eq!(projects(&planned, "directory"), expected, "{}", self.name);
+        let codex = (text(&planned["organization"]), text(&planned["remote_url"]));
+        let expected_codex = self.codex.map(|codex| owned(&codex)).unzip();
+        assert_eq!(codex, expected_codex, "{}", self.name);
+
+        sandbox.run(&["init", "--yes"]).code(0);
+        let file = std::fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
+        assert_eq!(planned["content"], file, "{}", self.name);
+        let Some((organization, url)) = self.codex else {
+            sandbox.run(&["config", "validate"]).code(3);
+            return;
+        };
+        let listed = sandbox.run(&["projects", "--json"]).code(0).json();
+        assert_eq!(projects(&listed, "root"), expected, "{}", self.name);
+        assert_eq!(
+            value(sandbox, "organization"),
+            organization,
+            "{}",
+            self.name
+        );
+        let used = sandbox
+            .run(&["config", "explain", "remote.url"])
+            .code(0)
+            .stdout;
+        assert!(used.contains(url), "{}: {used}", self.name);
+    }
 }
 
 #[test]

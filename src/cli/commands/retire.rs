@@ -1,13 +1,12 @@
 //! `retire` and `rename`: remove or move the directory of a project in the codex, after a
 //! confirmation.
 
-use std::io::{self, IsTerminal, Write};
-
 use super::run_output::RunOutput;
 use crate::cli::args::{ChangeArgs, RenameArgs, RetireArgs};
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::exit;
+use crate::cli::terminal::Terminal;
 use crate::config::FlagValue;
 use crate::outcome::{ProjectReport, SyncOutcome};
 use crate::paths::escaped;
@@ -65,7 +64,7 @@ impl CodexChange<'_> {
     fn outcome(&self, output: RunOutput, context: &Context) -> Result<SyncOutcome, CommandError> {
         let arguments = self.arguments;
         let asks = !arguments.dry_run && !arguments.yes;
-        if asks && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+        if asks && !context.terminal.can_ask() {
             let message = format!("`{}` needs a confirmation", self.command);
             let hint = "add `--yes`, or look at the changes first with `--dry-run`";
             return Err(CommandError::usage(message).hint(hint));
@@ -88,7 +87,7 @@ impl CodexChange<'_> {
 
         let mut outcome = run(arguments.dry_run || asks)?;
         if asks && outcome.failure.is_none() {
-            confirm(&outcome)?;
+            confirm(&outcome, &context.terminal)?;
             outcome = run(false)?;
         }
         outcome.warnings.splice(0..0, warnings);
@@ -97,17 +96,16 @@ impl CodexChange<'_> {
 }
 
 /// Shows what a dry run has planned and asks whether to do it.
-fn confirm(planned: &SyncOutcome) -> Result<(), CommandError> {
+fn confirm(planned: &SyncOutcome, terminal: &Terminal) -> Result<(), CommandError> {
     let branch = planned.remote.branch.as_deref().unwrap_or_default();
     let remote = format!("`{}` of {}", escaped(branch.as_bytes()), planned.remote.url);
     let changes: Vec<_> = planned.projects.iter().filter_map(question).collect();
-    let question = format!("{} {remote}? [y/N] ", changes.join("; "));
-    let mut answer = String::new();
-    let asked = write!(io::stderr(), "{question}")
-        .and_then(|()| io::stderr().flush())
-        .and_then(|()| io::stdin().read_line(&mut answer));
-    let is_yes = ["y", "yes"].contains(&answer.trim().to_lowercase().as_str());
-    if asked.is_ok() && is_yes {
+    let answer = terminal.ask(&format!("{} {remote}? [y/N]", changes.join("; ")));
+    let is_yes = answer.is_some_and(|answer| {
+        let answer = answer.to_lowercase();
+        answer == "y" || answer == "yes"
+    });
+    if is_yes {
         return Ok(());
     }
     let message = "not confirmed; nothing was changed";
