@@ -66,6 +66,17 @@ impl Recorded {
             None => self.listing.entries.get(path).copied(),
         }
     }
+
+    /// The files of a later listing that others have changed, each with the version that the last
+    /// sync of the project has left.
+    pub(crate) fn drifted_since(&self, later: &Listing) -> BTreeMap<BString, Option<Entry>> {
+        let entries = later.entries.iter();
+        let synced = entries.map(|(path, entry)| (path, *entry, self.synced(path)));
+        synced
+            .filter(|(_, entry, synced)| *synced != Some(*entry))
+            .map(|(path, _, synced)| (path.clone(), synced))
+            .collect()
+    }
 }
 
 impl State {
@@ -165,6 +176,13 @@ impl State {
     pub(crate) fn bypassed_rules(&self) -> Option<String> {
         let message = record::read(&self.directory.join(BYPASSED_RULES), BYPASSED_RULES)?;
         String::from_utf8(message).ok()
+    }
+
+    /// Reads and removes the record of a directory; `None` if it does not exist or is damaged.
+    pub(crate) fn take(&self, to: &CodexPath) -> io::Result<Option<Recorded>> {
+        let recorded = read_record(&self.path(to)).filter(|one| one.to == *to.as_bstr());
+        self.remove(to)?;
+        Ok(recorded)
     }
 
     /// Removes the record of a directory, if there is one.

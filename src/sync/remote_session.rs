@@ -532,7 +532,7 @@ impl RemoteSession {
         let mut found = LastSyncs::search(tips, names, |id| store.read_commit(id));
         let mut commits = None;
         for depth in depths {
-            if !found.is_cut || found.is_complete(names) {
+            if !found.is_cut || found.is_complete() {
                 break;
             }
             let commits = match &commits {

@@ -15,7 +15,7 @@ use super::repeater::Repeater;
 use super::request::SyncRequest;
 use super::search_depths::search_depths;
 use crate::codex::objects::commit::ParsedCommit;
-use crate::codex::objects::commit_message::{RecordedChange, SyncTrailers};
+use crate::codex::objects::commit_message::{RecordedChange, RecordedSyncs, SyncTrailers};
 use crate::codex::objects::commit_walk::CommitWalk;
 use crate::codex::objects::listing::list_all;
 use crate::codex::objects::tree::{TreeError, entry_at};
@@ -129,7 +129,7 @@ impl FoundSyncs {
         let mut syncs = Vec::new();
         let mut is_full = false;
         while !is_full && let Some((id, commit)) = walk.next() {
-            for trailers in SyncTrailers::all(&commit.message) {
+            for trailers in RecordedSyncs::parse(&commit.message).syncs {
                 let directory = directories.before(&trailers);
                 if query.selects(&trailers.project) {
                     is_full = syncs.len() == query.limit;

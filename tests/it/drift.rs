@@ -199,6 +199,82 @@ fn changes_that_are_no_drift_are_not_reported() {
 }
 
 #[test]
+fn correction_that_quotes_the_trailers_of_a_sync_is_drift() {
+    let quotations = [
+        "Its commit says:\nCodex-Project: alpha\n\nso I correct it here.",
+        "Codex-Project: alpha\nCodex-Source-Commit: 1\n\nso I correct it here.",
+        "I correct a sync with\nCodex-Project: alpha",
+        "* Sync 1 file from alpha\n\nCodex-Project: alpha\n\n* Correct it",
+    ];
+    let world = published(WITHHOLD);
+    world.edit_source("a", "changed in the sources");
+    let (tip, path) = (world.codex.tip(), "projects/alpha/docs/a.md");
+    for quotation in quotations {
+        world
+            .codex
+            .git(&["update-ref", "refs/heads/main", tip.as_deref().unwrap()]);
+        let message = format!("Somebody else\n\n{quotation}");
+        let files = [("100644", path, "corrected in the codex")];
+        world.codex.commit_with(&message, &files, &[]);
+        for output in [
+            world.run(&["sync", "--json"]),
+            world.run_elsewhere(&["sync", "--json"]),
+        ] {
+            world.assert_drift(&output.code(1).json(), &["a"]);
+        }
+    }
+    world
+        .codex
+        .git(&["update-ref", "refs/heads/main", tip.as_deref().unwrap()]);
+    for quotation in &quotations[..3] {
+        let message = format!("Somebody else\n\n{quotation}");
+        world
+            .codex
+            .commit_with(&message, &[("100644", path, quotation)], &[]);
+    }
+    let log = world.run(&["log", "--json"]).code(0).json();
+    assert_eq!(log["syncs"].as_array().unwrap().len(), 1, "{log:#}");
+}
+
+#[test]
+fn correction_before_a_rename_is_drift() {
+    for (rename_elsewhere, sync_elsewhere) in
+        [(false, false), (false, true), (true, false), (true, true)]
+    {
+        let run = |world: &World, elsewhere: bool, arguments: &[&str]| match elsewhere {
+            true => world.run_elsewhere(arguments),
+            false => world.run(arguments),
+        };
+        let world = published(WITHHOLD);
+        world.correct("a");
+        world.sandbox.write(
+            "ws/.fractary/config.yaml",
+            "codex:\n  remote: { url: ../codex.git }\n  projects: { gamma: { root: alpha } }\n\
+             \x20 sync: { on_drift: withhold }\n",
+        );
+        run(
+            &world,
+            rename_elsewhere,
+            &["rename", "alpha", "gamma", "--yes"],
+        )
+        .code(0);
+        for _ in 0..2 {
+            let output = run(&world, sync_elsewhere, &["sync", "--json"])
+                .code(1)
+                .json();
+            let drift = &output["projects"][0]["drift"];
+            assert_eq!(drift[0]["path"], "projects/gamma/docs/a.md", "{output:#}");
+            assert_eq!(drift[0]["commit"], world.codex.tip_of_bob());
+        }
+
+        // Other files that the sources change are no drift.
+        world.edit_source("a", "corrected in the codex");
+        world.edit_source("b", "changed in the sources");
+        run(&world, sync_elsewhere, &["sync"]).code(0);
+    }
+}
+
+#[test]
 fn deleted_file_with_a_correction_is_drift() {
     let world = published(WITHHOLD);
     world.correct("a");

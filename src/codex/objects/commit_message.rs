@@ -12,6 +12,8 @@ use crate::plan::ProjectPlan;
 use crate::url::RemoteUrl;
 use crate::workspace::{Project, Workspace, template};
 
+/// The start of the keys of all trailers of ours.
+const OURS: &str = "Codex-";
 const PROJECT: &str = "Codex-Project";
 const SOURCE: &str = "Codex-Source";
 const SOURCE_COMMIT: &str = "Codex-Source-Commit";
@@ -189,13 +191,6 @@ fn push_trailer(text: &mut String, key: &str, value: &str) {
     let _ = writeln!(text, "{key}: {value}");
 }
 
-/// The projects that the message of a commit names as those of a sync. If commits were squashed,
-/// their messages, each with its trailers, can be in any place.
-pub(crate) fn named_projects(message: &str) -> impl Iterator<Item = &str> {
-    let prefix = |line| str::strip_prefix(line, PROJECT)?.strip_prefix(": ");
-    message.lines().filter_map(prefix)
-}
-
 /// The trailers of a commit that moved the directory of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MoveTrailers {
@@ -206,9 +201,9 @@ pub(crate) struct MoveTrailers {
 }
 
 impl MoveTrailers {
-    /// Parses the last paragraph of a commit's message; `None` if no directory was moved.
+    /// Parses the trailers at the end of a commit's message; `None` if no directory was moved.
     pub(crate) fn parse(message: &str) -> Option<Self> {
-        Self::of_paragraph(message.trim_end().rsplit("\n\n").next()?)
+        Self::of_paragraph(trailers_at_end(&paragraphs(message))?)
     }
 
     fn of_paragraph(trailers: &str) -> Option<Self> {
@@ -221,15 +216,17 @@ impl MoveTrailers {
 
 /// Whether the message of a commit says that a sync has merged the branch of the codex.
 pub(crate) fn is_merge_of_sync(message: &str) -> bool {
-    let trailers = message.trim_end().rsplit("\n\n").next();
+    let trailers = trailers_at_end(&paragraphs(message));
     trailers.is_some_and(|trailers| value(trailers, BASE).is_some())
 }
 
 /// Whether the trailers of a commit, given its bytes, say that a sync made it.
 pub(crate) fn is_of_sync(commit: &[u8]) -> bool {
     let text = String::from_utf8_lossy(commit);
-    let last = text.trim_end().rsplit("\n\n").next().unwrap_or_default();
-    value(last, PROJECT).is_some() || value(last, BASE).is_some()
+    let trailers = trailers_at_end(&paragraphs(&text));
+    trailers.is_some_and(|trailers| {
+        value(trailers, PROJECT).is_some() || value(trailers, BASE).is_some()
+    })
 }
 
 /// The change that a commit made to a project.
@@ -261,14 +258,9 @@ pub(crate) struct SyncTrailers {
 }
 
 impl SyncTrailers {
-    /// Parses the last paragraph of a commit's message; `None` if it does not name a project.
+    /// Parses the trailers at the end of a commit's message; `None` if they do not name a project.
     pub(crate) fn parse(message: &str) -> Option<Self> {
-        Self::of_paragraph(message.trim_end().rsplit("\n\n").next()?)
-    }
-
-    /// Parses all paragraphs, because a commit that was made of several ones has the trailers of each.
-    pub(crate) fn all(message: &str) -> impl Iterator<Item = Self> {
-        message.split("\n\n").filter_map(Self::of_paragraph)
+        Self::of_paragraph(trailers_at_end(&paragraphs(message))?)
     }
 
     fn of_paragraph(trailers: &str) -> Option<Self> {
@@ -286,6 +278,83 @@ impl SyncTrailers {
             work_id: value(trailers, WORK_ID).map(str::to_owned),
         })
     }
+}
+
+/// The syncs that a commit records. A commit that was squashed records several.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct RecordedSyncs {
+    /// The trailers of each sync, in the order of the message.
+    pub syncs: Vec<SyncTrailers>,
+    /// Whether the commit also combines commits that no sync has made. It is then unknown which of
+    /// its changes are those of the syncs.
+    pub has_others: bool,
+}
+
+impl RecordedSyncs {
+    /// Parses the message of a commit. The trailers of a sync are at the end of its message. A
+    /// message of squashed commits lists their messages, usually each as an item that begins with
+    /// `* `. Trailers in other places are quotations, and do not count.
+    pub(crate) fn parse(message: &str) -> Self {
+        let paragraphs = paragraphs(message);
+        let starts = (1..paragraphs.len()).filter(|at| paragraphs[*at].starts_with("* "));
+        let bounds: Vec<_> = [0].into_iter().chain(starts).collect();
+
+        let mut recorded = Self::default();
+        for (number, start) in bounds.iter().enumerate() {
+            let end = bounds.get(number + 1).copied();
+            let item = &paragraphs[*start..end.unwrap_or(paragraphs.len())];
+            let Some(last) = trailers_at_end(item) else {
+                // The first item of a list is its title.
+                recorded.has_others |= number > 0;
+                continue;
+            };
+            recorded.has_others |= value(last, PROJECT).or(value(last, BASE)).is_none();
+            let body = item.iter().skip(1);
+            let blocks = body.filter(|one| **one == last || is_block_of_sync(one));
+            recorded
+                .syncs
+                .extend(blocks.filter_map(|one| SyncTrailers::of_paragraph(one)));
+        }
+        recorded
+    }
+
+    /// The syncs that have made all changes of the commit; none if others have made some.
+    pub(crate) fn only(&self) -> &[SyncTrailers] {
+        match self.has_others {
+            true => &[],
+            false => &self.syncs,
+        }
+    }
+}
+
+/// The paragraphs of a commit's message.
+fn paragraphs(message: &str) -> Vec<&str> {
+    message.trim_end().split("\n\n").collect()
+}
+
+/// The last paragraph of a message that has trailers of ours, if only trailers follow, such as those
+/// that a forge appends. The first paragraph is the subject.
+fn trailers_at_end<'m>(paragraphs: &[&'m str]) -> Option<&'m str> {
+    let body = paragraphs.get(1..)?.iter().rev();
+    let mut trailers = body.take_while(|one| one.lines().all(is_trailer));
+    let is_ours = |one: &&&str| one.lines().any(|line| line.starts_with(OURS));
+    trailers.find(is_ours).copied()
+}
+
+/// Whether a line of a message can be that of a trailer, or a line between the trailers.
+fn is_trailer(line: &str) -> bool {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let is_key = |key: &str| !key.is_empty() && key.chars().all(is_token);
+    let parts = line.split_once(':');
+    parts.is_some_and(|(key, value)| is_key(key) && (value.is_empty() || value.starts_with(' ')))
+        || line.starts_with(' ')
+        || line.starts_with("(cherry picked from commit ")
+        || line.chars().all(|c| c == '-')
+}
+
+/// Whether a paragraph consists of the trailers of a sync only.
+fn is_block_of_sync(paragraph: &str) -> bool {
+    paragraph.starts_with(PROJECT) && paragraph.lines().all(|line| line.starts_with(OURS))
 }
 
 /// The value of the first trailer with this key.
@@ -328,6 +397,74 @@ mod tests {
             ("docs\n\nSigned-off-by: \n", false),
         ] {
             assert_eq!(ends_with_trailers(message), expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn syncs_are_distinguished_from_quotations() {
+        let of = |message: &str| {
+            let RecordedSyncs { syncs, has_others } = RecordedSyncs::parse(message);
+            let names = syncs.into_iter().map(|sync| sync.project);
+            (names.collect::<Vec<_>>().join(" "), has_others)
+        };
+        for (message, projects, has_others) in [
+            ("Sync\n\nCodex-Project: a\n", "a", false),
+            (
+                "Sync\n\nText: x.\n\nCodex-Project: a\nCodex-Work-Id: 1",
+                "a",
+                false,
+            ),
+            // Other programs append trailers.
+            (
+                "Sync\n\nCodex-Project: a\nSigned-off-by: B <b@b>",
+                "a",
+                false,
+            ),
+            (
+                "Sync\n\nCodex-Project: a\n(cherry picked from commit 1)",
+                "a",
+                false,
+            ),
+            (
+                "Sync (#1)\n\nCodex-Project: a\n\nCo-authored-by: B <b@b>",
+                "a",
+                false,
+            ),
+            // Squashed commits.
+            (
+                "P (#1)\n\n* Sync\n\nCodex-Project: a\n\n* Sync\n\nmore\n\nCodex-Project: b\n\n---------\n\nCo-authored-by: B <b@b>",
+                "a b",
+                false,
+            ),
+            (
+                "* Sync\n\nCodex-Project: a\n\n* Merge\n\nCodex-Base: main",
+                "a",
+                false,
+            ),
+            (
+                "Sync\n\nCodex-Project: a\n\nSync\n\nCodex-Project: b",
+                "a b",
+                false,
+            ),
+            ("P\n\n* Sync\n\nCodex-Project: a\n\n* Correct it", "a", true),
+            ("P\n\n* Correct it\n\n* Sync\n\nCodex-Project: a", "a", true),
+            // Quotations.
+            ("Codex-Project: a", "", false),
+            ("Codex-Project: a\n\nmore", "", false),
+            ("Correct\n\nCodex-Project: a\n\nmore", "", false),
+            ("Correct\n\nIt says:\nCodex-Project: a", "", false),
+            (
+                "Correct\n\nIt says:\nCodex-Project: a\n\nSigned-off-by: B <b@b>",
+                "",
+                false,
+            ),
+            (
+                "Sync\n\nIt says:\nCodex-Project: a\n\nCodex-Project: b",
+                "b",
+                false,
+            ),
+        ] {
+            assert_eq!(of(message), (projects.to_owned(), has_others), "{message}");
         }
     }
 }

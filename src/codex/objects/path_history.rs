@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bstr::{BStr, BString, ByteSlice};
 
 use super::commit::ParsedCommit;
-use super::commit_message::{MoveTrailers, named_projects};
+use super::commit_message::{MoveTrailers, RecordedSyncs};
 use super::listing::Lister;
 use super::tree::{TreeError, changed_entries, entry_at};
 use super::tree_merge::ReadTree;
@@ -73,7 +73,9 @@ impl Origins {
         };
         let is_of_project =
             |named: &str| named == name || origin.moves.iter().any(|moved| moved.old_name == named);
-        named_projects(&self.commits[&origin.commit].message).any(is_of_project)
+        let recorded = RecordedSyncs::parse(&self.commits[&origin.commit].message);
+        let mut syncs = recorded.only().iter();
+        syncs.any(|sync| is_of_project(&sync.project))
     }
 
     fn commit(&self, id: ObjectId) -> Option<(ObjectId, &ParsedCommit)> {

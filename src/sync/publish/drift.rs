@@ -137,9 +137,10 @@ impl DriftSearch<'_> {
         };
 
         for (index, plan, listing) in projects {
-            let Some(commit) = syncs.before_others(self.name(*index)) else {
+            let Some(sync) = syncs.before_others(self.name(*index)) else {
                 continue;
             };
+            let commit = sync.commit;
             let Some(tree) =
                 known(
                     self.session
@@ -149,10 +150,15 @@ impl DriftSearch<'_> {
                 continue;
             };
             let to = &self.request.projects[*index].to;
+            let directory = sync.directory.as_ref().unwrap_or(to);
             let store = self.session.store();
             let read = |id| store.read_tree(id);
             let synced = |path: &BString| {
-                let path = to.join(path.as_bstr());
+                if sync.is_mixed {
+                    // It is unknown who has made which version.
+                    return None;
+                }
+                let path = directory.join(path.as_bstr());
                 let entry = entry_at(&read, tree, path.as_bstr()).ok().flatten();
                 entry.map(|(mode, id)| Entry { mode, id })
             };

@@ -109,15 +109,27 @@ pub(super) fn write(
         .collect();
     let written: io::Result<()> = decisions.into_par_iter().try_for_each(|(index, decision)| {
         let (project, listing) = (request.projects[*index], &planned.listings[index]);
-        match &request.task {
-            Task::Sync => {}
+        let former = match &request.task {
+            Task::Sync => None,
             // The directory has no project any more.
             Task::Retire { .. } => return state.remove(&project.to),
-            Task::Rename { from, .. } => state.remove(from)?,
-        }
+            Task::Rename { from, .. } => {
+                let former = state.take(from)?.filter(|former| former.branch == *branch);
+                if former.is_none() {
+                    // The files that others have changed are unknown: the next run finds them in the
+                    // history.
+                    return state.remove(&project.to);
+                }
+                former
+            }
+        };
         let is_landed = landed.is_some()
             && !planned.left_out.contains(index)
             && matches!(decision, Decision::Ready(_));
+        let listing = match decision {
+            Decision::Ready(plan) if is_landed => plan.apply_to(listing),
+            _ => listing.clone(),
+        };
         let recorded = Recorded {
             name: project.name.to_string(),
             to: project.to.as_bstr().to_owned(),
@@ -125,14 +137,12 @@ pub(super) fn write(
             tip,
             base,
             time: request.now,
-            listing: match decision {
-                Decision::Ready(plan) if is_landed => plan.apply_to(listing),
-                _ => listing.clone(),
+            drifted: match (former, is_landed) {
+                (Some(former), _) => former.drifted_since(&listing),
+                (None, true) => BTreeMap::new(),
+                (None, false) => planned.drifted.get(index).cloned().unwrap_or_default(),
             },
-            drifted: match is_landed {
-                true => BTreeMap::new(),
-                false => planned.drifted.get(index).cloned().unwrap_or_default(),
-            },
+            listing,
         };
         state.write(project, &recorded)
     });

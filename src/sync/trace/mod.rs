@@ -18,7 +18,7 @@ use super::remote_session::connect;
 use super::request::SyncRequest;
 use super::search_depths::search_depths;
 use crate::codex::objects::commit::ParsedCommit;
-use crate::codex::objects::commit_message::{RecordedChange, SyncTrailers};
+use crate::codex::objects::commit_message::{RecordedChange, RecordedSyncs, SyncTrailers};
 use crate::codex::objects::listing::list_all;
 use crate::codex::objects::path_history::Origins;
 use crate::codex::objects::tree::entry_at;
@@ -214,7 +214,8 @@ fn traced(origins: &Origins, path: &BStr, workspace: &Workspace) -> Option<Trace
 /// combines several syncs, the directory decides.
 fn publisher(message: &str, path: &BStr, workspace: &Workspace) -> Option<SyncTrailers> {
     let published = |one: &SyncTrailers| !matches!(one.change, RecordedChange::Retired { .. });
-    let mut syncs: Vec<_> = SyncTrailers::all(message).filter(published).collect();
+    let mut syncs = RecordedSyncs::parse(message).syncs;
+    syncs.retain(published);
     let owner = project_and_path(path, workspace).map(|(project, _)| project);
     let is_owner = |one: &SyncTrailers| Some(&one.project) == owner.as_ref();
     match syncs.iter().position(is_owner) {

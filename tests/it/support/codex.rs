@@ -135,6 +135,16 @@ impl Codex {
 
     /// Makes a commit of another user that writes files (mode, path, contents) and deletes paths.
     pub(crate) fn commit(&self, files: &[(&str, &str, &str)], deletions: &[&str]) {
+        self.commit_with("Somebody else", files, deletions);
+    }
+
+    /// The same as [`Self::commit`], with this message.
+    pub(crate) fn commit_with(
+        &self,
+        message: &str,
+        files: &[(&str, &str, &str)],
+        deletions: &[&str],
+    ) {
         // Deletions come first, so that a directory can replace a deleted file.
         let mut changes: Vec<u8> = deletions
             .iter()
@@ -146,7 +156,7 @@ impl Codex {
                 _ => changes.extend(written(mode, path, content.as_bytes())),
             }
         }
-        self.fast_import(&[self.next("Somebody else"), changes].concat());
+        self.fast_import(&[self.next(message), changes].concat());
     }
 
     /// Makes a commit of another user that writes many files.
