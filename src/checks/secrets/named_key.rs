@@ -104,7 +104,7 @@ static SECRET_NAME: LazyLock<Regex> = LazyLock::new(|| {
 });
 /// The minimum length of a key that has such a name.
 const MIN_NAMED: usize = 24;
-/// The length of the text before such a name in which words of placeholders are searched.
+/// The length of the text before such a name, on its line, in which words of placeholders are searched.
 const NAME_LEAD: usize = 24;
 /// Such names whose values are often public.
 static PUBLIC_SECRET_NAMES: WordSet = WordSet::new(&["app_key", "appkey", "app-key", "app key"]);
@@ -158,17 +158,17 @@ fn has_secret_name(contents: &[u8], value: &Range<usize>) -> bool {
         return false;
     };
     let name = start + name.start();
-    let name = &contents[name.saturating_sub(NAME_LEAD)..value.start];
-    let not_secret = [
-        &PUBLIC_NAMES,
-        &PUBLIC_SECRET_NAMES,
-        &DIGEST_WORDS,
-        &PLACEHOLDERS,
-        &TEST_WORDS,
-    ];
+    let before = &contents[name.saturating_sub(NAME_LEAD)..name];
+    let same_line = before.rsplit(|byte| *byte == b'\n').next();
+    let name = &contents[name - same_line.map_or(0, <[u8]>::len)..value.start];
+
+    let is_public = [&PUBLIC_NAMES, &PUBLIC_SECRET_NAMES, &DIGEST_WORDS]
+        .iter()
+        .any(|words| words.is_any_in(name));
+    let is_for_show = PLACEHOLDERS.begins_word_in(name) || TEST_WORDS.begins_word_in(name);
     let groups = contents[value.clone()].split(|byte| *byte == b'-');
     let is_uuid = groups.map(<[u8]>::len).eq(UUID);
-    value.len() >= MIN_NAMED && !is_uuid && !not_secret.iter().any(|words| words.is_any_in(name))
+    value.len() >= MIN_NAMED && !is_uuid && !is_public && !is_for_show
 }
 
 /// The service of a value that looks like a key.

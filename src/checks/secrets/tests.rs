@@ -782,6 +782,9 @@ fn keys_of_services_are_found_by_their_names() {
         "- name: JWT_SECRET\n  value: {x64}",
         "gh secret set ACME_ACCESS_TOKEN --body '{A40}'",
         "<add key=\"AcmeClientSecret\" value=\"{A40}\" />",
+        "runs-on: ubuntu-latest\nenv:\n  ACME_API_KEY: {x40}",
+        "docker run app:latest -e ACME_API_KEY={x40}",
+        "# a test\nACME_API_KEY={x40}",
     ] {
         let text = filled(text, &mut random);
         assert_eq!(kinds(&text), ["named-key"], "{text}");
@@ -791,6 +794,7 @@ fn keys_of_services_are_found_by_their_names() {
         "api_key={x8}-{x4}-{x4}-{x4}-{x12}",
         "public access key: {A40}",
         "EXAMPLE_API_KEY={A40}",
+        "acmeTestApiKey = {A40}",
         "access_key_hash: {x64}",
         "app_key: {A40}",
         "key=DPCode.PM25_STATE of the Tuya device",

@@ -24,6 +24,18 @@ impl WordSet {
         self.automaton().is_match(text)
     }
 
+    /// Whether one of the words begins a word of the text: `test` in `test_key` and `acmeTestKey`, but
+    /// not in `latest`.
+    pub(super) fn begins_word_in(&self, text: &[u8]) -> bool {
+        let mut hits = self.automaton().find_overlapping_iter(text);
+        hits.any(|hit| {
+            let before = text[..hit.start()].last();
+            let is_inner = before.is_some_and(u8::is_ascii_alphabetic);
+            let is_capital = text[hit.start()].is_ascii_uppercase();
+            !is_inner || is_capital && before.is_some_and(u8::is_ascii_lowercase)
+        })
+    }
+
     /// The words that a text contains, each once.
     pub(super) fn all_in(&self, text: &[u8]) -> BTreeSet<&'static str> {
         let hits = self.automaton().find_overlapping_iter(text);
