@@ -247,6 +247,32 @@ pub(crate) fn look_at(file: &File) -> io::Result<Look> {
     Ok(rustix::fs::fstat(file)?.into())
 }
 
+/// Renames the file `from` in one directory to `to` in another, in place of what is there unless it
+/// is a directory.
+pub(crate) fn rename(from: (&Dir, &Path), to: (&Dir, &Path)) -> io::Result<()> {
+    Ok(rustix::fs::renameat(from.0, from.1, to.0, to.1)?)
+}
+
+/// Renames the file `from` in one directory to `to` in another. If there is something already, that is
+/// the error `AlreadyExists`.
+pub(crate) fn rename_to_new(from: (&Dir, &Path), to: (&Dir, &Path)) -> io::Result<()> {
+    let no_replace = rustix::fs::RenameFlags::NOREPLACE;
+    match rustix::fs::renameat_with(from.0, from.1, to.0, to.1, no_replace) {
+        // The file system does not support the flag.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+        renamed => return Ok(renamed?),
+    }
+    match rustix::fs::linkat(from.0, from.1, to.0, to.1, AtFlags::empty()) {
+        Ok(()) => Ok(rustix::fs::unlinkat(from.0, from.1, AtFlags::empty())?),
+        Err(Errno::EXIST) => Err(Errno::EXIST.into()),
+        // The file system has no hard links either.
+        Err(_) => match look(to.0, to.1)? {
+            Some(_) => Err(Errno::EXIST.into()),
+            None => rename(from, to),
+        },
+    }
+}
+
 /// Fills `bytes` with those of a file at `offset`, whatever other threads read from it.
 pub(crate) fn read_at(file: &fs::File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
     file.read_exact_at(bytes, offset)

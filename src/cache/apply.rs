@@ -7,23 +7,36 @@ use bstr::{BStr, BString, ByteSlice};
 use rayon::prelude::*;
 
 use super::cache_plan::CachePlan;
-use super::dir::CacheDir;
+use super::dir::{CacheDir, StagedFile, Staging};
 use super::error::{CacheError, write_error};
 use super::open_cache::Cache;
-use super::request::{CacheOwner, RequestResult};
+use super::request::{CacheOwner, KeepReason, RequestResult};
+use crate::plan::Change;
 use crate::platform;
 use crate::scan::SourceFile;
 use crate::stat::Stat;
 
-/// The number of files that one thread reads and then writes before others may take over.
+/// The number of files that one thread writes before others may take over.
 const FILES_PER_TASK: usize = 256;
 /// The same in bytes. This limits the memory that contents need.
 const BYTES_PER_TASK: u64 = 1 << 20;
 
+/// What became of the changes of a plan.
+#[derive(Default)]
+pub(super) struct Applied {
+    /// The stat of each file that was written.
+    pub(super) written: HashMap<BString, Stat>,
+    /// The files that somebody changed after the plan was made.
+    pub(super) kept: HashSet<BString>,
+    /// The changes that failed, with the reason.
+    pub(super) failed: HashMap<BString, String>,
+}
+
 impl Cache {
     /// Carries out a plan. `contents` returns the content of a file; it is called in the order of
     /// `position` and then of the paths. A file that cannot be read, written or removed is moved to
-    /// [`RequestResult::refused`], and the others are completed.
+    /// [`RequestResult::refused`], one that was changed since the plan was made is moved to
+    /// [`RequestResult::kept`], and the others are completed.
     pub(crate) fn apply<P: Ord>(
         &mut self,
         plan: CachePlan,
@@ -39,26 +52,93 @@ impl Cache {
         let path = self.path.clone();
         let error = |source| write_error(&path, source);
 
+        // All contents are written before the first file is replaced. If the disk is full, the cache
+        // stays as it is.
+        let mut applied = Applied::default();
+        let mut staged = HashMap::new();
         if plan.files().next().is_some() {
             self.record_pending_writes(&plan).map_err(error)?;
-        }
-        let mut failed = remove_files(directory, &plan);
-        let mut observed = HashMap::new();
-        for (path, result) in write_files(directory, &plan, position, &contents) {
-            match result {
-                Ok(stat) => {
-                    observed.insert(path, stat);
-                }
-                Err(source) if affects_all_files(&source) => return Err(error(source)),
-                Err(source) => {
-                    failed.insert(path, source.to_string());
+            let staging = directory.staging().map_err(error)?;
+            for (path, result) in stage_files(&staging, &plan, position, &contents) {
+                match result {
+                    Ok(file) => {
+                        staged.insert(path, file);
+                    }
+                    Err(source) if affects_all_files(&source) => {
+                        directory.remove_leftovers();
+                        return Err(error(source));
+                    }
+                    Err(source) => {
+                        applied.failed.insert(path.to_owned(), source.to_string());
+                    }
                 }
             }
         }
+        self.remove_files(directory, &plan, &mut applied);
+        self.place_files(directory, &plan, &staged, &mut applied);
+        drop(staged);
 
-        let results = self.record(plan, failed, observed);
-        self.save().map_err(error)?;
+        let results = self.record(plan, applied);
+        self.save()
+            .map_err(|source| CacheError::Record { path, source })?;
         Ok(results)
+    }
+
+    /// Removes the deleted files.
+    fn remove_files(&self, directory: &CacheDir, plan: &CachePlan, applied: &mut Applied) {
+        for change in plan.changes().filter(|change| change.op.file().is_none()) {
+            let removed = directory.remove(change.path.as_bstr(), &self.expected(plan, change));
+            match removed {
+                Ok(true) => {}
+                Ok(false) => {
+                    applied.kept.insert(change.path.clone());
+                }
+                Err(error) => {
+                    applied
+                        .failed
+                        .insert(change.path.clone(), error.to_string());
+                }
+            }
+        }
+    }
+
+    /// Renames the staged files to their paths.
+    fn place_files(
+        &self,
+        directory: &CacheDir,
+        plan: &CachePlan,
+        staged: &HashMap<&BStr, StagedFile>,
+        applied: &mut Applied,
+    ) {
+        let is_staged = |change: &&Change| staged.contains_key(change.path.as_bstr());
+        let mut changes: Vec<_> = plan.changes().filter(is_staged).collect();
+        changes.sort_unstable_by_key(|change| &change.path);
+        let place_task = |changes: &[&Change]| {
+            let mut writer = directory.writer(plan.force);
+            let mut place = |change: &Change| {
+                let path = change.path.as_bstr();
+                writer.place(path, &staged[path], &self.expected(plan, change))
+            };
+            let placed = changes
+                .iter()
+                .map(|change| (change.path.clone(), place(change)));
+            placed.collect::<Vec<_>>()
+        };
+        let tasks = changes.par_chunks(FILES_PER_TASK);
+        let placed: Vec<_> = tasks.flat_map_iter(place_task).collect();
+        for (path, result) in placed {
+            match result {
+                Ok(Some(stat)) => {
+                    applied.written.insert(path, stat);
+                }
+                Ok(None) => {
+                    applied.kept.insert(path);
+                }
+                Err(error) => {
+                    applied.failed.insert(path, error.to_string());
+                }
+            }
+        }
     }
 
     /// Removes the files that `is_cleared` selects and that belong to no other owners than those
@@ -106,38 +186,44 @@ impl Cache {
         if plan.observed.is_empty() {
             return plan.results;
         }
-        let results = self.record(plan, HashMap::new(), HashMap::new());
+        let results = self.record(plan, Applied::default());
         if let Err(error) = self.save() {
             tracing::debug!(path = %self.path.display(), %error, "cannot update the manifest of the cache");
         }
         results
     }
 
-    /// Moves the changes that `failed` to the refused files, and updates the manifest in memory.
-    pub(super) fn record(
-        &mut self,
-        plan: CachePlan,
-        mut failed: HashMap<BString, String>,
-        written: HashMap<BString, Stat>,
-    ) -> Vec<RequestResult> {
+    /// Moves the changes that were not made to the kept or refused files, and updates the manifest in
+    /// memory.
+    pub(super) fn record(&mut self, plan: CachePlan, mut applied: Applied) -> Vec<RequestResult> {
         let CachePlan {
             mut results,
             requests,
             mut observed,
             ..
         } = plan;
-        for RequestResult { plan, refused, .. } in &mut results {
-            plan.changes
-                .retain(|change| match failed.remove_entry(&change.path) {
-                    Some(failure) => {
-                        refused.push(failure);
-                        false
-                    }
-                    None => true,
-                });
+        for result in &mut results {
+            let RequestResult {
+                plan,
+                kept,
+                refused,
+                ..
+            } = result;
+            plan.changes.retain(|change| {
+                if let Some(failure) = applied.failed.remove_entry(&change.path) {
+                    refused.push(failure);
+                    false
+                } else if let Some(path) = applied.kept.take(&change.path) {
+                    plan.unmanaged += 1;
+                    kept.push((path, KeepReason::Edited));
+                    false
+                } else {
+                    true
+                }
+            });
         }
 
-        observed.extend(written);
+        observed.extend(applied.written);
         self.manifest.record_run(requests, &results, &observed);
         results
     }
@@ -157,46 +243,29 @@ impl Cache {
     }
 }
 
-/// Removes the deleted files, and returns those that could not be removed, with the reason.
-fn remove_files(directory: &CacheDir, plan: &CachePlan) -> HashMap<BString, String> {
-    let mut failed = HashMap::new();
-    for path in plan.deleted() {
-        if let Err(error) = directory.remove(path.as_bstr()) {
-            failed.insert(path.clone(), error.to_string());
-        }
-    }
-    failed
-}
-
-/// Writes the files in parallel, and returns the stat or the error of each.
-fn write_files<P: Ord>(
-    directory: &CacheDir,
-    plan: &CachePlan,
+/// Writes the contents of all files in parallel, and returns each file that is to be renamed, or the
+/// error.
+fn stage_files<'p, P: Ord>(
+    staging: &Staging,
+    plan: &'p CachePlan,
     position: impl Fn(&SourceFile) -> P,
     contents: &(impl Fn(&SourceFile) -> Result<Vec<u8>, String> + Sync),
-) -> Vec<(BString, io::Result<Stat>)> {
+) -> Vec<(&'p BStr, io::Result<StagedFile>)> {
     let mut files: Vec<&SourceFile> = plan.files().collect();
     files.sort_by_cached_key(|file| (position(file), file.source.as_bstr()));
-    let tasks = tasks(&files);
 
-    let write_task = |files: &[&SourceFile]| -> Vec<(BString, io::Result<Stat>)> {
-        let read = files.iter().map(|file| (*file, contents(file)));
-        let mut read: Vec<_> = read.collect();
-        read.sort_unstable_by_key(|(file, _)| file.source.as_bstr());
-
-        let mut writer = directory.writer(plan.force);
-        let mut write = |file: &SourceFile, contents: Result<Vec<u8>, String>| {
-            let writer = writer
-                .as_mut()
-                .map_err(|error| io::Error::new(error.kind(), error.to_string()))?;
-            let contents = contents.map_err(io::Error::other)?;
-            writer.write(file.source.as_bstr(), file.mode, &contents)
-        };
-        read.into_iter()
-            .map(|(file, contents)| (file.source.clone(), write(file, contents)))
-            .collect()
+    let stage = |file: &SourceFile| {
+        let contents = contents(file).map_err(io::Error::other)?;
+        staging.write(file.mode, &contents)
     };
-    tasks.into_par_iter().flat_map_iter(write_task).collect()
+    let stage_task = |files: &'_ [&'p SourceFile]| -> Vec<_> {
+        let staged = files
+            .iter()
+            .map(|file| (file.source.as_bstr(), stage(file)));
+        staged.collect()
+    };
+    let tasks = tasks(&files);
+    tasks.into_par_iter().flat_map_iter(stage_task).collect()
 }
 
 /// Divides the files into parts of limited number and size.
@@ -224,4 +293,117 @@ pub(super) fn affects_all_files(error: &io::Error) -> bool {
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::ReadOnlyFilesystem
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::fs;
+
+    use bstr::ByteSlice;
+
+    use super::super::request::{CacheRequest, Reason, RequestRecord};
+    use super::*;
+    use crate::interrupt::Interrupt;
+    use crate::object::{Kind, Mode, ObjectId, hash};
+    use crate::plan::Entry;
+
+    /// A request for these files, each with its path as the contents and this version.
+    fn request(paths: &[&str], version: u8) -> CacheRequest {
+        let entry = |path: &&str| {
+            let entry = Entry {
+                mode: Mode::File,
+                id: hash(Kind::Blob, &contents(path, version)),
+            };
+            (BString::from(*path), entry)
+        };
+        CacheRequest {
+            owner: CacheOwner {
+                project: "alpha".parse().unwrap(),
+                reason: Reason::Pulled,
+            },
+            record: RequestRecord {
+                remote: String::new(),
+                branch: String::new(),
+                tip: Some(ObjectId([version; 20])),
+                digest: ObjectId([0; 20]),
+                complete: true,
+                time: 0,
+            },
+            files: paths.iter().map(entry).collect(),
+            kept: BTreeSet::new(),
+            removes_owner: false,
+        }
+    }
+
+    fn contents(path: &str, version: u8) -> Vec<u8> {
+        format!("{path} {version}").into_bytes()
+    }
+
+    #[test]
+    fn files_that_change_after_the_plan_are_kept() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = |name: &str| temporary.path().join(name);
+        let mut cache = Cache::open(temporary.path(), &Interrupt::default(), || {}).unwrap();
+        let plan = |cache: &Cache, paths: &[&str], version| {
+            let requests = vec![request(paths, version)];
+            cache.plan(requests, false, &|_| HashSet::new()).unwrap()
+        };
+        let apply = |cache: &mut Cache, plan, version| {
+            let read = |file: &SourceFile| Ok(contents(&file.source.to_str_lossy(), version));
+            cache.apply(plan, |_| (), read).unwrap().remove(0)
+        };
+        let old = [
+            "d/gone",
+            "d/removed",
+            "edited",
+            "directory",
+            "same",
+            "touched",
+            "vanished",
+        ];
+        let planned = plan(&cache, &old, 1);
+        apply(&mut cache, planned, 1);
+
+        let new = [
+            "added/a",
+            "created",
+            "edited",
+            "directory",
+            "same",
+            "touched",
+            "vanished",
+        ];
+        let planned = plan(&cache, &new, 2);
+        let edits = ["d/removed", "created", "edited"];
+        for edited in edits {
+            fs::write(path(edited), "by a person").unwrap();
+        }
+        fs::remove_file(path("directory")).unwrap();
+        fs::create_dir(path("directory")).unwrap();
+        // Contents that the cache wrote are replaced, whatever the times are.
+        fs::write(path("touched"), contents("touched", 1)).unwrap();
+        fs::remove_file(path("vanished")).unwrap();
+        let result = apply(&mut cache, planned, 2);
+
+        for edited in edits {
+            assert_eq!(fs::read(path(edited)).unwrap(), b"by a person", "{edited}");
+        }
+        assert!(path("directory").is_dir());
+        assert!(!path("d/gone").exists());
+        for written in ["added/a", "same", "touched", "vanished"] {
+            let is = fs::read(path(written)).unwrap();
+            assert_eq!(is, contents(written, 2), "{written}");
+        }
+        let kept: BTreeMap<_, _> = result.kept.into_iter().collect();
+        let expected = ["created", "d/removed", "directory", "edited"];
+        assert!(kept.keys().eq(expected));
+        assert!(kept.values().all(|reason| *reason == KeepReason::Edited));
+        assert_eq!((result.plan.unmanaged, result.refused.len()), (4, 0));
+        assert_eq!(result.plan.changes.len(), 5, "{:?}", result.plan.changes);
+
+        // The next run still knows that they are not the cache's own.
+        let again = plan(&cache, &new, 2);
+        assert_eq!(again.results[0].kept.len(), 4, "{:?}", again.results[0]);
+    }
 }

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use bstr::{BStr, BString, ByteSlice};
 use rayon::prelude::*;
 
-use super::dir::DiskEntry;
+use super::dir::{DiskEntry, Expected};
 use super::error::CacheError;
 use super::manifest::{Cached, Manifest};
 use super::open_cache::Cache;
@@ -50,16 +50,37 @@ impl CachePlan {
         self.results.iter().flat_map(|result| result.plan.files())
     }
 
+    /// All changes.
+    pub(super) fn changes(&self) -> impl Iterator<Item = &Change> {
+        self.results.iter().flat_map(|result| &result.plan.changes)
+    }
+
     /// The paths of the files to remove.
     pub(crate) fn deleted(&self) -> impl Iterator<Item = &BString> {
-        let changes = self.results.iter().flat_map(|result| &result.plan.changes);
-        changes
+        self.changes()
             .filter(|change| change.op.file().is_none())
             .map(|change| &change.path)
     }
 }
 
 impl Cache {
+    /// What is at the path of a planned change, according to the plan.
+    pub(super) fn expected(&self, plan: &CachePlan, change: &Change) -> Expected<'_> {
+        if plan.force {
+            return Expected::Anything;
+        }
+        let recorded = self.manifest.files.get(&change.path);
+        let stat = plan.observed.get(&change.path).copied();
+        let stat = stat.or_else(|| recorded?.stat);
+        match &change.op {
+            Op::Added(_) => Expected::Nothing,
+            _ => Expected::File {
+                stat: stat.unwrap_or_default(),
+                recorded,
+            },
+        }
+    }
+
     /// Plans the changes for all `requests` together, and writes nothing. With `force`, files that
     /// were modified locally are replaced or removed. Files that `committed` returns are replaced and
     /// removed as if the cache had written them.

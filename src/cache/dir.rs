@@ -1,15 +1,18 @@
 //! The cache's directory as a handle that no path leads out of: each path is resolved one segment
 //! at a time and no link is followed, whatever another process puts there meanwhile.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bstr::{BStr, BString, ByteSlice};
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt};
 use cap_std::fs::{Dir, File, OpenOptions};
 
+use super::manifest::Cached;
 use super::own_files::CONTROL;
 use crate::object::{Kind, Mode, ObjectId, hash_reader};
 use crate::paths::escaped;
@@ -120,12 +123,11 @@ impl CacheDir {
     /// Returns a writer of files for one thread. With `force`, a link or a file in the place of a
     /// directory is deleted, and so is a directory in the place of a file; without, that is an
     /// error.
-    pub(super) fn writer(&self, force: bool) -> io::Result<FileWriter<'_>> {
-        Ok(FileWriter {
+    pub(super) fn writer(&self, force: bool) -> FileWriter<'_> {
+        FileWriter {
             cursor: self.cursor(),
-            staging: self.staging_dir()?,
             force,
-        })
+        }
     }
 
     /// Deletes the file at `path` to make room for a directory. Another thread may do the same at
@@ -144,9 +146,19 @@ impl CacheDir {
         }
     }
 
-    /// Removes the file at `path`, and the directories above it that become empty.
-    pub(super) fn remove(&self, path: &BStr) -> io::Result<()> {
-        self.unlink(path)?;
+    /// Removes the file at `path`, and the directories above it that become empty. Returns `false` if
+    /// the file is not as `expected`, so that it stays.
+    pub(super) fn remove(&self, path: &BStr, expected: &Expected<'_>) -> io::Result<bool> {
+        if let Ok((parent, name)) = self.resolve(path)
+            && let Some(look) = platform::look(&parent, name)?
+            && !expected.includes(&parent, name, &look)?
+        {
+            return Ok(false);
+        }
+        match self.unlink(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            unlinked => unlinked?,
+        }
         for slash in path.rfind_iter(b"/") {
             let Ok((parent, name)) = self.resolve(path[..slash].as_bstr()) else {
                 break;
@@ -155,16 +167,15 @@ impl CacheDir {
                 break;
             }
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Opens the directory in which this thread writes its files before they are renamed. Each
-    /// thread has its own, because threads that create files in the same directory wait for each
-    /// other.
-    fn staging_dir(&self) -> io::Result<Dir> {
-        let all = open_or_create(&self.control()?, OsStr::new(STAGING))?;
-        let thread = rayon::current_thread_index().unwrap_or_default();
-        open_or_create(&all, OsStr::new(&thread.to_string()))
+    /// Opens the directory in which files are written before they are renamed.
+    pub(super) fn staging(&self) -> io::Result<Staging> {
+        Ok(Staging {
+            all: open_or_create(&self.control()?, OsStr::new(STAGING))?,
+            of_threads: Mutex::default(),
+        })
     }
 
     /// Removes the incomplete files of runs that were killed. Only for the run that holds the lock,
@@ -363,41 +374,176 @@ impl From<Unresolved> for io::Error {
     }
 }
 
-/// Writes files into the cache. In the order of their paths, each directory is opened once.
+/// What is at a path when it is written or removed. Anything else was put there since the plan was
+/// made, and stays.
+pub(super) enum Expected<'r> {
+    /// Whatever is there is replaced or removed.
+    Anything,
+    /// Nothing, or a directory without files.
+    Nothing,
+    /// Nothing, or a file with this stat, or one that the cache wrote according to the record.
+    File {
+        stat: Stat,
+        recorded: Option<&'r Cached>,
+    },
+}
+
+impl Expected<'_> {
+    /// Whether the entry `name` of `directory` with this metadata is as expected.
+    fn includes(&self, directory: &Dir, name: &Path, look: &Look) -> io::Result<bool> {
+        let (stat, recorded) = match self {
+            Self::Anything => return Ok(true),
+            Self::Nothing => return Ok(false),
+            Self::File { stat, recorded } => (stat, recorded),
+        };
+        if look.kind != FileKind::File {
+            return Ok(false);
+        }
+        if look.stat == *stat {
+            return Ok(true);
+        }
+        let Some(recorded) = recorded else {
+            return Ok(false);
+        };
+        let file = open_file(directory, name)?;
+        let id = hash_reader(Kind::Blob, look.stat.size, file)?;
+        Ok(id.is_some_and(|id| recorded.was_written(look.mode, id)))
+    }
+}
+
+/// The directory in which files are written before they are renamed to their paths.
+pub(super) struct Staging {
+    all: Dir,
+    /// Each thread has a directory of its own, because threads that create files in the same directory
+    /// wait for each other.
+    of_threads: Mutex<HashMap<usize, Arc<Dir>>>,
+}
+
+/// A complete file that is not at its path yet.
+pub(super) struct StagedFile {
+    directory: Arc<Dir>,
+    name: String,
+    stat: Stat,
+}
+
+impl Staging {
+    /// Writes a file. Its permissions are those of a new file with `mode`.
+    pub(super) fn write(&self, mode: Mode, contents: &[u8]) -> io::Result<StagedFile> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+
+        let directory = self.of_this_thread()?;
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{}-{number}", std::process::id());
+        let mut file = directory.open_with(&name, &platform::making(mode))?;
+        let written = file
+            .write_all(contents)
+            .and_then(|()| platform::look_at(&file));
+        match written {
+            Ok(look) => Ok(StagedFile {
+                directory,
+                name,
+                stat: look.stat,
+            }),
+            Err(error) => {
+                let _ = directory.remove_file(&name);
+                Err(error)
+            }
+        }
+    }
+
+    fn of_this_thread(&self) -> io::Result<Arc<Dir>> {
+        let thread = rayon::current_thread_index().unwrap_or_default();
+        let mut opened = self
+            .of_threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(directory) = opened.get(&thread) {
+            return Ok(directory.clone());
+        }
+        let directory = Arc::new(open_or_create(&self.all, OsStr::new(&thread.to_string()))?);
+        opened.insert(thread, directory.clone());
+        Ok(directory)
+    }
+}
+
+impl StagedFile {
+    /// Renames the file. Returns `false` if what is at the path is not as `expected`.
+    fn rename(&self, directory: &Dir, name: &Path, expected: &Expected<'_>) -> io::Result<bool> {
+        let from = (&*self.directory, Path::new(&self.name));
+        let is_new = match expected {
+            Expected::Anything => false,
+            Expected::Nothing => true,
+            Expected::File { .. } => match platform::look(directory, name)? {
+                Some(look) if expected.includes(directory, name, &look)? => false,
+                Some(_) => return Ok(false),
+                None => true,
+            },
+        };
+        if !is_new {
+            return platform::rename(from, (directory, name)).map(|()| true);
+        }
+        match platform::rename_to_new(from, (directory, name)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let found = platform::look(directory, name)?;
+                match found.is_some_and(|look| look.kind == FileKind::Directory) {
+                    true => Err(io::ErrorKind::IsADirectory.into()),
+                    false => Ok(false),
+                }
+            }
+            renamed => renamed.map(|()| true),
+        }
+    }
+
+    /// The stat of the file at its path; the default if another process has changed it since.
+    fn stat_at(&self, directory: &Dir, name: &Path) -> io::Result<Stat> {
+        let unchanged = |stat: &Stat| {
+            let Stat {
+                size,
+                inode,
+                modified,
+                ..
+            } = self.stat;
+            (size, inode, modified) == (stat.size, stat.inode, stat.modified)
+        };
+        let look = platform::look(directory, name)?;
+        Ok(look
+            .map(|look| look.stat)
+            .filter(unchanged)
+            .unwrap_or_default())
+    }
+}
+
+/// Renames files to their paths in the cache. In the order of their paths, each directory is opened
+/// once.
 pub(super) struct FileWriter<'c> {
     cursor: Cursor<'c>,
-    staging: Dir,
     force: bool,
 }
 
 impl FileWriter<'_> {
-    /// Writes a file: completely under another name first, and then renamed. Missing directories
-    /// are created.
-    pub(super) fn write(&mut self, path: &BStr, mode: Mode, contents: &[u8]) -> io::Result<Stat> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-
+    /// Renames a file to `path`. Missing directories are created. Returns the stat of the file, or
+    /// `None` if what is at the path is not as `expected`, so that it stays.
+    pub(super) fn place(
+        &mut self,
+        path: &BStr,
+        staged: &StagedFile,
+        expected: &Expected<'_>,
+    ) -> io::Result<Option<Stat>> {
         let (directory, name) = split(path);
         self.open_directory(directory)?;
         let directory = self.cursor.current();
         let name = path_of(name);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let staged = format!("{}-{number}", std::process::id());
-        let mut file = self.staging.open_with(&staged, &platform::making(mode))?;
-        let written = file.write_all(contents).and_then(|()| {
-            let rename = || self.staging.rename(&staged, directory, name);
-            match rename() {
-                Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
-                    self.remove_directory(directory, name)?;
-                    rename()
-                }
-                renamed => renamed,
+        let is_placed = match staged.rename(directory, name, expected) {
+            Err(error) if error.kind() == io::ErrorKind::IsADirectory => {
+                self.remove_directory(directory, name)?;
+                staged.rename(directory, name, expected)?
             }
-        });
-        if let Err(error) = written {
-            let _ = self.staging.remove_file(&staged);
-            return Err(error);
+            renamed => renamed?,
+        };
+        match is_placed {
+            true => staged.stat_at(directory, name).map(Some),
+            false => Ok(None),
         }
-        Ok(platform::look_at(&file)?.stat)
     }
 
     /// Opens a directory of the cache, and creates it if necessary.

@@ -39,6 +39,15 @@ pub enum CacheError {
         /// The reason.
         source: io::Error,
     },
+    /// The files of the cache were changed, but the record of that cannot be written. The next run
+    /// completes it.
+    #[error("the record of the cache `{}` cannot be written", shown(path))]
+    Record {
+        /// The cache's directory.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
     /// The run was asked to stop while it waited for the lock.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),

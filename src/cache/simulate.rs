@@ -9,7 +9,7 @@ use std::path::Path;
 use bstr::{BStr, BString, ByteSlice};
 use cap_std::fs::{Dir, OpenOptions};
 
-use super::apply::affects_all_files;
+use super::apply::{Applied, affects_all_files};
 use super::cache_plan::CachePlan;
 use super::dir::{CacheDir, DiskEntry, split};
 use super::error::{CacheError, open_error, with_file_name, write_error};
@@ -43,7 +43,11 @@ impl Cache {
             return Ok(plan.results);
         }
         let failed = self.predict_failures(&plan)?;
-        let results = self.record(plan, failed, HashMap::new());
+        let applied = Applied {
+            failed,
+            ..Applied::default()
+        };
+        let results = self.record(plan, applied);
 
         for change in results.iter().flat_map(|result| &result.plan.changes) {
             let entry = match change.op.file() {

@@ -869,7 +869,10 @@ fn cache_kind_and_hint(error: &CacheError) -> (&'static str, Option<String>) {
             "disk-full",
             "free some space; the existing files are unchanged",
         ),
-        CacheError::Open { .. } | CacheError::Write { .. } => (
+        CacheError::Record { source, .. } if is_full(source) => {
+            ("disk-full", "free some space, and run again")
+        }
+        CacheError::Open { .. } | CacheError::Write { .. } | CacheError::Record { .. } => (
             "cache",
             "make it writable, or set `cache.dir` to another directory",
         ),

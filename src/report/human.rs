@@ -360,7 +360,8 @@ fn nothing_pushed(outcome: &SyncOutcome, branch: &str) -> Option<String> {
             .sum();
         let exception = match kept {
             0 => String::new(),
-            _ => format!(", except {} that were kept", pluralize(kept, "file")),
+            1 => ", except 1 file that was kept".to_owned(),
+            _ => format!(", except {kept} files that were kept"),
         };
         return is_complete.then(|| format!("the local cache matches {branch}{at_tip}{exception}"));
     }

@@ -229,7 +229,7 @@ fn full_disk_of_the_cache_after_a_push_is_a_warning() {
 }
 
 #[test]
-fn full_disk_during_a_pull_leaves_every_cached_file_complete() {
+fn full_disk_during_a_pull_leaves_the_cache_as_it_was() {
     let (sandbox, codex) = world();
     let (noise, include) = (
         noise(1_000_000),
@@ -245,18 +245,22 @@ fn full_disk_during_a_pull_leaves_every_cached_file_complete() {
     ];
     let file = |name: &str| format!("projects/core/{name}.md");
     codex.commit(
-        &[("100644", &file("a"), "old"), ("100644", &file("b"), "old")],
+        &[
+            ("100644", &file("a"), "old"),
+            ("100644", &file("b"), "old"),
+            ("100644", &file("gone"), "old"),
+        ],
         &[],
     );
     sandbox.run(&pull).code(0);
-    let (a, b, large) = (file("a"), file("b"), file("large"));
+    let (a, b, large, gone) = (file("a"), file("b"), file("large"), file("gone"));
     codex.commit(
         &[
             ("100644", &a, "new"),
             ("100644", &b, &noise),
             ("100644", &large, &noise),
         ],
-        &[],
+        &[&gone],
     );
     // The cache, on a disk that has room for one of the large files.
     let (cache, disk, after) = (
@@ -282,11 +286,9 @@ fn full_disk_during_a_pull_leaves_every_cached_file_complete() {
             && error["hints"][0].is_string(),
         "{error}"
     );
-    // Every file has either the old or the new contents.
-    for (path, new) in [(&a, "new"), (&b, &*noise), (&large, &*noise)] {
+    for (path, before) in [(&a, "old"), (&b, "old"), (&large, "none"), (&gone, "old")] {
         let is = fs::read_to_string(after.join(path)).unwrap_or_else(|_| "none".to_owned());
-        let before = if *path == large { "none" } else { "old" };
-        assert!(is == before || is == new, "{path}: {} bytes", is.len());
+        assert!(is == before, "{path}: {} bytes", is.len());
     }
     sandbox.run(&pull).code(0);
     for (path, new) in [(&a, "new"), (&b, &*noise), (&large, &*noise)] {
