@@ -381,6 +381,7 @@ mod tests {
         }
         fs::remove_file(path("directory")).unwrap();
         fs::create_dir(path("directory")).unwrap();
+        fs::write(path("directory/own"), "by a person").unwrap();
         // Contents that the cache wrote are replaced, whatever the times are.
         fs::write(path("touched"), contents("touched", 1)).unwrap();
         fs::remove_file(path("vanished")).unwrap();
