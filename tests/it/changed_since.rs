@@ -218,6 +218,58 @@ fn configuration_of_a_project_selects_it() {
 }
 
 #[test]
+fn uncommitted_changes_of_links_targets_and_settings_are_noticed() {
+    let (sandbox, _codex) = world("  sync: { respect_gitignore: true }\n");
+    let ws = sandbox.path("ws");
+    for (path, contents) in [
+        ("ws/.gitignore", "*.tmp\n"),
+        ("ws/alpha/shared/deep/x.md", "x"),
+        ("ws/alpha/shared/deep/y.md", "y"),
+        ("ws/alpha/single.md", "x"),
+        ("ws/alpha/ignored.tmp", "x"),
+        ("ws/beta/docs/.gitignore", "*.old\n"),
+        ("ws/gamma/settings.yaml", "codex: { sync: { prune: true } }"),
+        ("ws/.fractary/config.local.yaml", "codex: { jobs: 1 }"),
+        ("ws/.fractary/env/.env", "INC=docs/**\n"),
+    ] {
+        sandbox.write(path, contents);
+    }
+    symlink("../shared", ws.join("alpha/docs/shared")).unwrap();
+    symlink("../single.md", ws.join("alpha/docs/single.md")).unwrap();
+    commit(&sandbox, &ws);
+    assert!(selected(&sandbox, "HEAD").is_empty());
+
+    for (path, contents, expected) in [
+        ("alpha/single.md", Some("new"), &["alpha"][..]),
+        ("alpha/shared/deep/x.md", Some("new"), &["alpha"]),
+        ("alpha/shared/deep/y.md", None, &["alpha"]),
+        ("alpha/docs/shared", None, &["alpha"]),
+        ("beta/docs/.gitignore", Some(""), &["beta"]),
+        ("beta/docs/.gitignore", None, &["beta"]),
+        ("beta/.gitignore", Some("none\n"), &["beta"]),
+        (".gitignore", Some(""), &NAMES),
+        (".fractary/config.local.yaml", None, &NAMES),
+        (".fractary/env/.env", Some("INC=src/**\n"), &NAMES),
+        (".fractary/env/.env", None, &NAMES),
+    ] {
+        match contents {
+            Some(contents) => sandbox.write(&format!("ws/{path}"), contents),
+            None => sandbox.remove(&format!("ws/{path}")),
+        }
+        assert_eq!(selected(&sandbox, "HEAD"), expected, "{path}, {contents:?}");
+        sandbox.git(&ws, &["stash", "push", "-q", "--include-untracked"]);
+        sandbox.git(&ws, &["stash", "drop", "-q"]);
+        assert!(selected(&sandbox, "HEAD").is_empty(), "{path}");
+    }
+
+    // Nothing is known about the target of a link.
+    sandbox.write("ws/gamma/.fractary/readme", "");
+    symlink("../settings.yaml", ws.join("gamma/.fractary/config.yaml")).unwrap();
+    commit(&sandbox, &ws);
+    assert_eq!(selected(&sandbox, "HEAD"), ["gamma"]);
+}
+
+#[test]
 fn branch_is_compared_with_its_fork_point() {
     let (sandbox, _codex) = world("");
     let ws = sandbox.path("ws");

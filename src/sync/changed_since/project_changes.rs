@@ -1,5 +1,6 @@
 //! The changes of one project: whether the changes of its repository are about it.
 
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::path::Path;
 
@@ -9,10 +10,13 @@ use super::quick_comparison::unmodified_files;
 use super::repository_changes::RepositoryChanges;
 use crate::codex::source_changes::ChangedPaths;
 use crate::config::{ENDINGS, SourceState};
-use crate::paths::{FRACTARY_DIR, join_below};
+use crate::paths::{FRACTARY_DIR, absolute, join_below};
 use crate::platform::{bytes_of, path_of};
 use crate::scan;
 use crate::workspace::Project;
+
+/// The name of a file that decides which files are ignored.
+const GITIGNORE: &str = ".gitignore";
 
 /// The comparison of one project with the base.
 pub(super) struct ProjectChanges<'c> {
@@ -45,13 +49,60 @@ impl<'c> ProjectChanges<'c> {
 
     /// Whether the files on disk that matter for the project differ from the commit.
     fn has_uncommitted(&self, state: SourceState) -> bool {
+        if self.has_uncommitted_links() {
+            return true;
+        }
         if state == SourceState::Committed {
             return self.has_uncommitted_configuration();
         }
         let (index, below) = (&self.changes.index, self.below.as_bstr());
         match unmodified_files(self.project, self.root, index, below) {
             Some(found) => found.has_own_directory && self.has_uncommitted_configuration(),
-            None => self.has_uncommitted_configuration() || self.has_uncommitted_files(),
+            None => {
+                self.has_uncommitted_configuration()
+                    || self.has_uncommitted_ignore_files()
+                    || self.has_uncommitted_files()
+            }
+        }
+    }
+
+    /// Whether a link below the root differs from the index. It can be a member of the workspace, so
+    /// that the files of its target belong to this project without it.
+    fn has_uncommitted_links(&self) -> bool {
+        let index = &self.changes.index;
+        let mut links = index
+            .below(self.below.as_bstr())
+            .filter(|one| one.is_link());
+        links.any(|link| !index.is_unmodified(link))
+    }
+
+    /// Whether a file on disk that decides which files are ignored differs from the index, if the
+    /// project respects it.
+    fn has_uncommitted_ignore_files(&self) -> bool {
+        if !self.project.scan.respect_gitignore {
+            return false;
+        }
+        let index = &self.changes.index;
+        let above = path_of(&self.below).ancestors();
+        let inside = index.below(self.below.as_bstr());
+        let inside = inside.flat_map(|entry| path_of(entry.path).ancestors().skip(1));
+        let directories: BTreeSet<&Path> = above.chain(inside).collect();
+        directories.into_iter().any(|directory| {
+            let path = join_below(bytes_of(directory).as_bstr(), BStr::new(GITIGNORE));
+            self.differs_from_index(path.as_bstr())
+        })
+    }
+
+    /// Whether the file at a path of the repository differs from the index. A link is in doubt: its
+    /// target can have changed.
+    fn differs_from_index(&self, path: &BStr) -> bool {
+        let index = &self.changes.index;
+        match index.entry(path) {
+            Some(tracked) => tracked.is_link() || !index.is_unmodified(tracked),
+            None => {
+                let path = self.changes.directory.join(path_of(path));
+                path.symlink_metadata().is_ok()
+            }
         }
     }
 
@@ -81,15 +132,21 @@ impl<'c> ProjectChanges<'c> {
         below.filter(|(source, _)| !self.is_of_other_project(source))
     }
 
-    /// Whether the configuration file of a directory below the root has changed. Such a file can make
-    /// the directory the root of another project, whose files this project leaves out.
+    /// Whether the configuration file of a directory below the root has changed, or a link. Either can
+    /// make a directory the root of another project, whose files this project leaves out.
     fn has_changed_member(&self, paths: &ChangedPaths) -> bool {
         let suffixes = ENDINGS.map(|ending| format!("/{FRACTARY_DIR}/config.{ending}"));
         let is_member = |source: &BStr| {
             let mut suffixes = suffixes.iter();
             suffixes.any(|suffix| source.ends_with(suffix.as_bytes()))
         };
-        self.paths_below(paths).any(|(source, _)| is_member(source))
+        let is_link = |source: &BStr| {
+            let path = join_below(self.below.as_bstr(), source);
+            let entry = self.changes.index.entry(path.as_bstr());
+            !entry.is_some_and(|entry| entry.is_submodule())
+        };
+        self.paths_below(paths)
+            .any(|(source, is_special)| is_member(source) || (is_special && is_link(source)))
     }
 
     /// The changed paths below the root, also those of other projects.
@@ -140,17 +197,16 @@ impl<'c> ProjectChanges<'c> {
 
     /// Whether a file that decides which files are ignored has changed, if the project respects it.
     fn has_changed_ignore_files(&self, paths: &ChangedPaths) -> bool {
-        const NAME: &str = ".gitignore";
         if !self.project.scan.respect_gitignore {
             return false;
         }
         let is_changed = |directory: &Path| {
             let directory = bytes_of(directory).as_bstr();
-            paths.contains_key(&join_below(directory, BStr::new(NAME)))
+            paths.contains_key(&join_below(directory, BStr::new(GITIGNORE)))
         };
         let mut inside = self.sources(paths);
         path_of(&self.below).ancestors().any(is_changed)
-            || inside.any(|(source, _)| source.ends_with(NAME.as_bytes()))
+            || inside.any(|(source, _)| source.ends_with(GITIGNORE.as_bytes()))
     }
 
     /// Whether the commit has a link that can publish files of the project.
@@ -166,17 +222,19 @@ impl<'c> ProjectChanges<'c> {
     fn has_uncommitted_configuration(&self) -> bool {
         let index = &self.changes.index;
         let directory = join_below(self.below.as_bstr(), BStr::new(FRACTARY_DIR));
+        let own = self.root.join(FRACTARY_DIR);
         let is_tracked = index.below(directory.as_bstr()).next().is_some();
-        if !is_tracked && !self.root.join(FRACTARY_DIR).exists() {
+        if !is_tracked && own.symlink_metadata().is_err() {
             return false;
+        }
+        // Nothing is known about the target of a link.
+        if own.is_symlink() {
+            return true;
         }
         ENDINGS.iter().any(|ending| {
             let source = format!("{FRACTARY_DIR}/config.{ending}");
             let path = join_below(self.below.as_bstr(), BStr::new(&source));
-            let is_modified = match index.entry(path.as_bstr()) {
-                Some(tracked) => !index.is_unmodified(tracked),
-                None => self.root.join(&source).is_file(),
-            };
+            let is_modified = self.differs_from_index(path.as_bstr());
             is_modified || self.changes.is_staged(&path)
         })
     }
@@ -202,8 +260,11 @@ impl<'c> ProjectChanges<'c> {
             let is_relevant = !tracked.is_submodule()
                 && self.is_published(source, tracked.is_link())
                 && !self.is_of_other_project(source);
-            let is_changed =
-                || !index.is_unmodified(tracked) || (tracked.is_file() && is_left_out(source));
+            let is_changed = || {
+                !index.is_unmodified(tracked)
+                    || (tracked.is_file() && is_left_out(source))
+                    || (tracked.is_link() && !self.is_target_unmodified(tracked.path))
+            };
             if is_relevant && is_changed() {
                 return true;
             }
@@ -239,6 +300,29 @@ impl<'c> ProjectChanges<'c> {
             entry.is_some_and(|entry| index.is_unmodified(entry))
         };
         has_link && real().is_some_and(is_unmodified)
+    }
+
+    /// Whether everything behind a link is as in the index. In doubt it is not, for example if there
+    /// are further links.
+    fn is_target_unmodified(&self, link: &BStr) -> bool {
+        let index = &self.changes.index;
+        let link = self.changes.directory.join(path_of(link));
+        let target = link.parent().zip(link.read_link().ok());
+        let Some(target) = target.map(|(parent, target)| absolute(parent, &target)) else {
+            return false;
+        };
+        if !target.canonicalize().is_ok_and(|real| real == target) {
+            return false;
+        }
+        let Some(path) = self.changes.path_of(&target) else {
+            return false;
+        };
+        let is_unmodified = |entry| index.is_unmodified(entry);
+        if let Some(entry) = index.entry(path.as_bstr()) {
+            return entry.is_file() && is_unmodified(entry);
+        }
+        let mut entries = index.below(path.as_bstr()).peekable();
+        entries.peek().is_some() && entries.all(|entry| entry.is_file() && is_unmodified(entry))
     }
 
     /// The path below the root of a path of the repository that is there.

@@ -167,6 +167,20 @@ impl RepositoryChanges {
         let mut paths = self
             .paths(SourceState::Worktree)
             .flat_map(|paths| paths.keys());
-        paths.any(is_configuration)
+        if paths.any(is_configuration) {
+            return true;
+        }
+
+        // Nothing is known about the target of a link.
+        let is_link = |path: &BString| {
+            let entry = self.index.entry(path.as_bstr());
+            entry.is_some_and(|entry| entry.is_link())
+        };
+        let mut tracked = self.index.below(own.as_bstr());
+        is_link(&own)
+            || tracked.any(|entry| {
+                let is_modified = || entry.is_link() || !self.index.is_unmodified(entry);
+                is_configuration(&entry.path.into()) && is_modified()
+            })
     }
 }
