@@ -604,6 +604,9 @@ pub enum SyncError {
     /// The clone of the codex cannot be written or read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A local cache cannot be read.
+    #[error(transparent)]
+    Cache(CacheError),
     /// The commits cannot be signed. None was sent.
     #[error("cannot sign the commits: {0}")]
     Signing(SigningError),

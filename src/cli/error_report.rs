@@ -315,6 +315,7 @@ fn kind(error: &SyncError) -> &'static str {
     match error {
         SyncError::Remote(remote) => remote.kind.name(),
         SyncError::Store(store) => store_kind(store),
+        SyncError::Cache(cache) => cache_kind_and_hint(cache).0,
         SyncError::Signing(signing) => signing_kind(signing),
         SyncError::Rejected { rejection, .. } => rejection_kind(rejection),
         SyncError::AllRejected { .. } => "declined",
@@ -360,6 +361,7 @@ fn hints(error: &SyncError) -> Vec<String> {
     match error {
         SyncError::Remote(remote) => remote_hint(remote).into_iter().collect(),
         SyncError::Store(store) => vec![store_hint(store)],
+        SyncError::Cache(cache) => cache_kind_and_hint(cache).1.into_iter().collect(),
         SyncError::Signing(signing) => signing_hints(signing),
         SyncError::Rejected {
             rejection,

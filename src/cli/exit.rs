@@ -45,6 +45,7 @@ pub(crate) fn of_run(outcome: &SyncOutcome, interrupt: &Interrupt) -> u8 {
 pub(crate) fn of_error(error: &SyncError) -> u8 {
     match error {
         SyncError::Remote(remote) => of_remote(remote),
+        SyncError::Cache(cache) => of_cache(cache),
         // Keys and programs are part of this machine's configuration of git.
         SyncError::Signing(_) | SyncError::SyncBranchIsBase { .. } => CONFIGURATION,
         SyncError::AtomicBranches | SyncError::NotInCodex { .. } => USAGE,

@@ -9,8 +9,9 @@ use bstr::BStr;
 use bstr::{BString, ByteSlice};
 
 use super::codex_document::{CodexDocument, ReadFrom};
-use crate::cache::{Cache, RequestRecord};
+use crate::cache::{Cache, CacheError, RequestRecord};
 use crate::object::ObjectId;
+use crate::outcome::SyncError;
 use crate::plan::Entry;
 use crate::sync::SyncRequest;
 use crate::workspace::document_uri::DocumentUri;
@@ -24,6 +25,8 @@ pub(super) struct CachedDocuments {
     remote: String,
     /// The selected branch; `None` if it is not known yet.
     branch: Option<String>,
+    /// The error of the first cache that cannot be read.
+    error: Option<CacheError>,
 }
 
 /// A requirement on the sync that wrote a cached document.
@@ -49,7 +52,7 @@ impl Currency {
 
 impl CachedDocuments {
     /// Opens the caches of all projects, and that of the workspace. One that cannot be read has no
-    /// documents.
+    /// documents, and its error is kept for [`Self::check`].
     pub(super) fn open(request: &SyncRequest<'_>) -> Self {
         let workspace = request.workspace;
         let projects = workspace.projects.iter();
@@ -57,16 +60,30 @@ impl CachedDocuments {
             .map(|project| &project.cache_dir)
             .chain([&workspace.cache_dir])
             .collect();
+        let mut error = None;
         let opened = paths.into_iter().filter_map(|path| {
             let opened = Cache::open_read_only(path);
             opened
-                .inspect_err(|error| tracing::debug!(%error, "the cache is not used"))
+                .map_err(|unreadable| {
+                    tracing::debug!(error = %unreadable, "the cache is not used");
+                    error.get_or_insert(unreadable);
+                })
                 .ok()
         });
         Self {
             caches: opened.collect(),
+            error,
             remote: workspace.remote.url.to_string(),
             branch: workspace.remote.branch.clone(),
+        }
+    }
+
+    /// Returns the error of a cache that cannot be read. Without the remote, its documents are
+    /// unknown.
+    pub(super) fn check(&mut self) -> Result<(), SyncError> {
+        match self.error.take() {
+            Some(error) => Err(SyncError::Cache(error)),
+            None => Ok(()),
         }
     }
 

@@ -75,6 +75,7 @@ pub(super) fn with_named<T>(
 ) -> Result<(TipOfBranch, T), SyncError> {
     let mut cache = CachedDocuments::open(request);
     if request.offline {
+        cache.check()?;
         let named = NamedFiles {
             files: cache.entries(uri),
             cache: &cache,

@@ -74,6 +74,7 @@ pub(crate) fn fetch(
     };
     let mut outcome = FetchOutcome::default();
     if request.offline {
+        cache.check()?;
         let answers = uris.iter().map(|uri| match cache.matching(uri) {
             documents if documents.is_empty() => Err(FetchError::NotCached {
                 uri: uri.as_str().to_owned(),

@@ -250,6 +250,7 @@ fn damaged_manifest_is_an_error_and_no_cached_file_changes() {
             &["cache", "status"],
             &["cache", "list"],
             &["cache", "clear", "--force"],
+            &["fetch", "--offline", "codex://*/core/docs/a.md"],
         ] {
             let stderr = sandbox.run(arguments).code(1).stderr;
             assert!(stderr.contains(&message), "{arguments:?}: {stderr}");
