@@ -92,6 +92,18 @@ impl Context {
         Ok(loaded)
     }
 
+    /// As [`try_load`](Self::try_load), with this file as that of the workspace.
+    pub(crate) fn try_load_file(
+        &self,
+        file: &Path,
+    ) -> Result<Result<(Configuration, Workspace), Problems>, CommandError> {
+        let request = self.request(None, Vec::new())?;
+        Ok(workspace::load(&LoadRequest {
+            config_file: Some(file.to_owned()),
+            ..request
+        }))
+    }
+
     /// Loads the configuration only, without checking that its values form a valid workspace.
     pub(crate) fn load_layers(&self) -> Result<Configuration, CommandError> {
         let span = tracing::debug_span!("config", files = Empty).entered();

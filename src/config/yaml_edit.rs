@@ -8,11 +8,10 @@ use super::location::{LayerKind, Location, Origin};
 use super::tree::Node;
 use super::yaml;
 
-/// Sets the key at `path` to a text or to a list of texts. Other keys and all comments are kept,
-/// except comments in a list that is replaced.
+/// Sets the key at `path` to a text or to a list of texts. Other keys and all comments are kept.
 ///
-/// Returns `None` if the key cannot be set without a change of other keys, for example because they
-/// are on the same line.
+/// Returns `None` if the key cannot be set without a change of other keys or the loss of a comment,
+/// for example because keys are on the same line, or a comment is in the list that is replaced.
 pub(crate) fn set(text: &str, path: &[&str], value: &Value) -> Option<String> {
     let before = parse(text)?;
     if before.get(path).is_some_and(|old| old.to_json() == *value) {
@@ -28,9 +27,12 @@ pub(crate) fn set(text: &str, path: &[&str], value: &Value) -> Option<String> {
     (parse(&edited)?.to_json() == expected).then_some(edited)
 }
 
-/// Whether the text of a YAML file has the key at `path`.
-pub(crate) fn has(text: &str, path: &[&str]) -> bool {
-    parse(text).is_some_and(|document| document.key_at(path).is_some())
+/// The value of the key at `path` in the text of a YAML file; `None` if the file does not have the
+/// key.
+pub(crate) fn get(text: &str, path: &[&str]) -> Option<Value> {
+    let document = parse(text)?;
+    document.key_at(path)?;
+    Some(document.get(path).map_or(Value::Null, Node::to_json))
 }
 
 /// The keys of a file that is not empty.
@@ -44,19 +46,42 @@ fn replace(text: &str, document: &Node, path: &[&str], value: &Value) -> Option<
     let block = Block::of(text, document, path)?;
     let lines: Vec<&str> = text.split_inclusive('\n').collect();
 
-    let old = document.get(path)?;
     let mut new = rendered(&path[path.len() - 1..], value, block.indent);
-    if let (Some(old), true) = (old.as_text(), value.is_string()) {
-        let is_single_line = block.end == block.start + 1 && !old.contains('#');
-        let line = lines[block.start].trim_end();
-        if let Some(comment) = line.find(" #").filter(|_| is_single_line) {
-            let end = line[..comment].trim_end().len();
-            new.truncate(new.trim_end().len());
-            new.push_str(&line[end..]);
-            new.push('\n');
+    let block_lines = &lines[block.start..block.end];
+    let has_comment = block_lines.iter().any(|line| may_have_comment(line));
+    match block_lines {
+        [line] if value.is_string() => {
+            let line = line.trim_end();
+            if let Some(comment) = comment_of(line) {
+                let end = line[..comment].trim_end().len();
+                new.truncate(new.trim_end().len());
+                new.push_str(&line[end..]);
+                new.push('\n');
+            }
         }
+        _ if has_comment => return None,
+        _ => {}
     }
     Some(spliced(text, &lines, block.start..block.end, &new))
+}
+
+/// Whether a line can have a comment. A text in quotes can look the same.
+fn may_have_comment(line: &str) -> bool {
+    comment_starts(line).next().is_some()
+}
+
+/// The positions in a line at which a comment can start.
+fn comment_starts(line: &str) -> impl Iterator<Item = usize> {
+    let starts = line.match_indices('#').map(|(at, _)| at);
+    starts.filter(|at| line[..*at].is_empty() || line[..*at].ends_with([' ', '\t']))
+}
+
+/// The position of the comment at the end of a line with a key and its value. The rest of the line
+/// has the same value without it.
+fn comment_of(line: &str) -> Option<usize> {
+    let value = |text: &str| parse(text.trim_start()).map(|node| node.to_json());
+    let whole = value(line)?;
+    comment_starts(line).find(|at| value(&line[..*at]).as_ref() == Some(&whole))
 }
 
 /// Adds a key at the end of the innermost map above it that exists.
@@ -179,7 +204,8 @@ pub(crate) fn quoted(text: &str) -> String {
         .chars()
         .all(|c| c.is_ascii_alphanumeric() || "-_".contains(c))
         && text.starts_with(|c: char| c.is_ascii_alphabetic());
-    if is_word && !["true", "false", "null", "yes", "no", "on", "off"].contains(&text) {
+    let words = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
+    if is_word && !words.iter().any(|word| word.eq_ignore_ascii_case(text)) {
         text.to_owned()
     } else {
         Value::from(text).to_string()
@@ -241,7 +267,25 @@ mod tests {
                 "codex:\n  project: \"a #b\" # c\n",
                 "codex.project",
                 json!("b"),
-                "codex:\n  project: b\n",
+                "codex:\n  project: b # c\n",
+            ),
+            (
+                "codex:\n  project: a\t# c\n",
+                "codex.project",
+                json!("True"),
+                "codex:\n  project: \"True\"\t# c\n",
+            ),
+            (
+                "codex:\n  project:   # c\n",
+                "codex.project",
+                json!("b"),
+                "codex:\n  project: b   # c\n",
+            ),
+            (
+                "codex:\n  project: \"c#1\"  # c \"#\" d\n",
+                "codex.project",
+                json!("b#2"),
+                "codex:\n  project: \"b#2\"  # c \"#\" d\n",
             ),
         ] {
             let path: Vec<_> = path.split('.').collect();
@@ -264,6 +308,11 @@ mod tests {
                 "codex.project",
             ),
             ("codex: text\n", "codex.project"),
+            // A comment would be lost.
+            ("codex:\n  a: # one\n    - b\n", "codex.a"),
+            ("codex:\n  a:\n    - b # one\n", "codex.a"),
+            ("codex:\n  a:\n    # one\n    - b\n", "codex.a"),
+            ("codex:\n  a: >-\n    b # text\n", "codex.a"),
             ("codex:\n  sync: text\n", "codex.sync.to_codex.include"),
             ("work: 1\n", "codex.project"),
             ("codex: [\n", "codex.project"),

@@ -330,17 +330,20 @@ fn configuration_is_created_updated_and_validated() {
         ("config update --organization other --json", vec![]),
         (
             "config-update --sync-preset minimal --no-mcp --json",
-            vec![
-                "sync.to_codex.include",
-                "sync.to_codex.exclude",
-                "sync.from_codex.exclude",
-            ],
+            vec!["sync.to_codex.include"],
         ),
     ] {
         let document = run(form, 0).json();
         assert!(schema("update").is_valid(&document), "{document}");
         assert_eq!(document["updated"], serde_json::json!(updated), "{form}");
-        assert_eq!(document["warnings"], serde_json::json!([]), "{form}");
+        // The excluded files must not be published by the next sync.
+        let kept = ["to_codex", "from_codex"]
+            .map(|direction| format!("`sync.{direction}.exclude` keeps `_archive/**`"));
+        let kept = kept
+            .iter()
+            .filter(|_| form.contains("preset"))
+            .collect::<Vec<_>>();
+        assert_eq!(document["warnings"], serde_json::json!(kept), "{form}");
     }
     assert!(
         read().starts_with(OTHER) && read().contains("  # the name\n  project: shop"),
@@ -353,6 +356,27 @@ fn configuration_is_created_updated_and_validated() {
         serde_json::json!(["docs/**", "README.md"])
     );
     run("config-update --json", 2);
+
+    // A value that the program rejects is not written.
+    let before = read();
+    for arguments in [
+        ["--organization", "../x"],
+        ["--organization", "a\nb"],
+        ["--organization", "${NOPE}"],
+        ["--codex-repo", "~"],
+    ] {
+        let output = sandbox
+            .run(&[&["config", "update"], &arguments[..]].concat())
+            .code(3);
+        assert!(
+            output.stderr.contains("is not changed"),
+            "{}",
+            output.stderr
+        );
+        assert_eq!(read(), before);
+    }
+    let files = std::fs::read_dir(sandbox.path("ws/.fractary")).unwrap();
+    assert_eq!(files.count(), 1);
 
     let files = run("config path --json", 0).json();
     assert!(schema("path").is_valid(&files), "{files}");

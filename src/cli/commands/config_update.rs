@@ -1,18 +1,23 @@
 //! `config update`: changes keys of the section `codex` in the configuration file of the current
 //! directory.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::init::{Existing, mcp_option_is_ignored, write_configuration};
 use crate::cli::args::ConfigUpdateArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
+use crate::cli::exit;
 use crate::config::tree::key_path;
 use crate::config::yaml_edit;
+use crate::config::{Problem, Problems};
 use crate::event::Event;
 use crate::paths::{FRACTARY_DIR, shown};
+use crate::platform;
 use crate::report::configuration::{REPORT_VERSION, UpdateReport};
 
 /// Runs the command and returns its result. Warnings are also printed.
@@ -33,19 +38,33 @@ pub(super) fn update(
 
     let mut text = existing.text.clone();
     let mut updated = Vec::new();
-    for (key, value) in assignments(arguments) {
+    let mut warnings = Vec::new();
+    for KeyUpdate {
+        key,
+        mut value,
+        keeps,
+    } in assignments(arguments)
+    {
         let path_in_file: Vec<&str> = ["codex"].into_iter().chain(key.iter().copied()).collect();
+        let old = yaml_edit::get(&text, &path_in_file);
+        if keeps {
+            let kept = add_kept(&mut value, old.as_ref());
+            if !kept.is_empty() {
+                let key = key_path(&key);
+                warnings.push(format!("`{key}` keeps {}", kept.join(", ")));
+            }
+        }
         let is_empty_list = value.as_array().is_some_and(Vec::is_empty);
-        if is_empty_list && !yaml_edit::has(&text, &path_in_file) {
+        if is_empty_list && old.is_none() {
             continue;
         }
         let edited = yaml_edit::set(&text, &path_in_file, &value).ok_or_else(|| {
             let message = format!(
-                "`{}` cannot be set in `{}` without changing other keys",
+                "`{}` cannot be set in `{}` without changing other keys or losing a comment",
                 key_path(&path_in_file),
                 shown(path)
             );
-            let hint = "edit the file; only YAML files with a line per key can be changed";
+            let hint = "edit the file; only YAML files with a line per key, and lists without comments, can be changed";
             CommandError::usage(message).hint(hint)
         })?;
         if edited != text {
@@ -55,9 +74,10 @@ pub(super) fn update(
     }
 
     if !updated.is_empty() {
+        check(context, path, &existing.text, &text)?;
         write_configuration(path, &text)?;
     }
-    let warnings = problems(context);
+    warnings.extend(problems(context));
     for message in &warnings {
         context.terminal.event(&Event::Warning {
             project: None,
@@ -86,8 +106,17 @@ pub(super) fn text(report: &UpdateReport) -> String {
     text
 }
 
-/// The keys below `codex` to set, and their values.
-fn assignments(arguments: &ConfigUpdateArgs) -> Vec<(Vec<&'static str>, Value)> {
+/// A key below `codex` to set.
+struct KeyUpdate {
+    key: Vec<&'static str>,
+    value: Value,
+    /// Whether the patterns that the list has are kept.
+    keeps: bool,
+}
+
+/// The keys below `codex` to set. A preset replaces the patterns that include files. Those that
+/// exclude files are kept, because the next sync would publish these files.
+fn assignments(arguments: &ConfigUpdateArgs) -> Vec<KeyUpdate> {
     let mut assignments = Vec::new();
     let names = [
         ("organization", arguments.organization.clone()),
@@ -98,7 +127,11 @@ fn assignments(arguments: &ConfigUpdateArgs) -> Vec<(Vec<&'static str>, Value)> 
         ("codex_repo", arguments.codex_repo.clone()),
     ];
     for (key, value) in names {
-        assignments.extend(value.map(|value| (vec![key], Value::from(value))));
+        assignments.extend(value.map(|value| KeyUpdate {
+            key: vec![key],
+            value: Value::from(value),
+            keeps: false,
+        }));
     }
     if let Some(preset) = arguments.sync_preset {
         let directions = [
@@ -106,11 +139,84 @@ fn assignments(arguments: &ConfigUpdateArgs) -> Vec<(Vec<&'static str>, Value)> 
             ("from_codex", preset.pulled()),
         ];
         for (direction, patterns) in directions {
-            assignments.push((vec!["sync", direction, "include"], json!(patterns.include)));
-            assignments.push((vec!["sync", direction, "exclude"], json!(patterns.exclude)));
+            let lists = [
+                ("include", patterns.include, false),
+                ("exclude", patterns.exclude, true),
+            ];
+            assignments.extend(lists.map(|(list, patterns, keeps)| KeyUpdate {
+                key: vec!["sync", direction, list],
+                value: Value::from(patterns),
+                keeps,
+            }));
         }
     }
     assignments
+}
+
+/// Adds the elements of an old list to the new one, before its own. Returns those that the new one
+/// lacks.
+fn add_kept(new: &mut Value, old: Option<&Value>) -> Vec<String> {
+    let Some(old) = old.filter(|old| !old.is_null()) else {
+        return Vec::new();
+    };
+    let old = match old {
+        Value::Array(elements) => elements.clone(),
+        single => vec![single.clone()],
+    };
+    let Value::Array(elements) = new else {
+        return Vec::new();
+    };
+    let kept = old.iter().filter(|element| !elements.contains(element));
+    let kept = kept.map(|element| format!("`{}`", element.as_str().unwrap_or_default()));
+    let kept = kept.collect();
+    elements.retain(|element| !old.contains(element));
+    elements.splice(0..0, old);
+    kept
+}
+
+/// Checks that the new text of the file at `path` has no errors that the old one does not have.
+fn check(context: &Context, path: &Path, old: &str, new: &str) -> Result<(), CommandError> {
+    let known = errors_with(context, path, old)?;
+    let errors = errors_with(context, path, new)?.into_iter();
+    let is_new = |error: &Problem| {
+        let is_same = |one: &Problem| one.message == error.message && one.key == error.key;
+        !known.iter().any(is_same)
+    };
+    let Some(error) = errors.into_iter().find(is_new) else {
+        return Ok(());
+    };
+    let message = format!("`{}` is not changed: {}", shown(path), error.message);
+    let hints = error.hint.into_iter().collect();
+    Err(CommandError::new(
+        exit::CONFIGURATION,
+        "configuration",
+        message,
+        hints,
+    ))
+}
+
+/// The errors of the configuration if the file at `path` had this text. It is loaded from a
+/// temporary file beside it.
+fn errors_with(context: &Context, path: &Path, text: &str) -> Result<Vec<Problem>, CommandError> {
+    let failed = |error: io::Error| {
+        let directory = shown(path.parent().unwrap_or(path)).to_string();
+        let message = format!(
+            "cannot write to `{directory}`: {}",
+            platform::words_of(&error)
+        );
+        CommandError::new(exit::CONFIGURATION, "configuration", message, Vec::new())
+    };
+    let ending = path.extension().unwrap_or_default();
+    let mut suffix = std::ffi::OsString::from(".");
+    suffix.push(ending);
+    let mut file = tempfile::Builder::new()
+        .prefix(".config-")
+        .suffix(&suffix)
+        .tempfile_in(path.parent().unwrap_or(path))
+        .map_err(failed)?;
+    file.write_all(text.as_bytes()).map_err(failed)?;
+    let loaded = context.try_load_file(file.path())?;
+    Ok(loaded.err().map(Problems::into_vec).unwrap_or_default())
 }
 
 /// The errors and warnings of the configuration.
