@@ -10,7 +10,19 @@ use gix_url::{Scheme, Url};
 use crate::platform;
 use crate::secret::Secret;
 
-/// A git URL or path. `Display` masks a password; [`RemoteUrl::for_git`] never contains one.
+/// The users in http URLs that are no secret: the names that servers and forges accept together with a
+/// token.
+const PUBLIC_USERS: &[&str] = &[
+    "git",
+    "gitlab-ci-token",
+    "oauth2",
+    "token",
+    "x-access-token",
+    "x-token-auth",
+];
+
+/// A git URL or path. `Display` masks everything that can be a secret: a password, the user of an
+/// http URL without a password, and the values of its query. [`RemoteUrl::for_git`] never contains one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RemoteUrl(UrlForm);
 
@@ -266,6 +278,15 @@ impl RemoteUrl {
         }
     }
 
+    /// Whether the user of an http URL without a password can be a token: a short one looks like the
+    /// name of a user.
+    fn user_can_be_secret(&self) -> bool {
+        let url = self.url().filter(|_| self.is_http());
+        url.filter(|url| url.password.is_none())
+            .and_then(|url| url.user.as_deref())
+            .is_some_and(|user| !PUBLIC_USERS.contains(&user))
+    }
+
     /// `ORG/REPO`, the last two segments of the path without `.git`: how the older tool names a
     /// remote.
     pub fn repository(&self) -> String {
@@ -352,7 +373,7 @@ impl RemoteUrl {
         };
         let text = match self.credentials() {
             Some(_) => replace_user(text, None),
-            None => self.to_string(),
+            None => self.for_git(),
         };
         let end = text.find(['?', '#']).unwrap_or(text.len());
         text[..end].to_owned()
@@ -471,6 +492,29 @@ fn replace_user(text: &str, user: Option<&str>) -> String {
     }
 }
 
+/// An http URL with `***` for the values of its query and for its fragment.
+fn with_masked_query(text: &str) -> String {
+    let Some(start) = text.find(['?', '#']) else {
+        return text.to_owned();
+    };
+    let (address, rest) = text.split_at(start);
+    let (query, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let parameters = query.trim_start_matches('?').split('&');
+    let masked = parameters.map(|parameter| match parameter.split_once('=') {
+        Some((name, _)) => format!("{name}=***"),
+        None if parameter.is_empty() => String::new(),
+        None => "***".to_owned(),
+    });
+    let mut masked = masked.collect::<Vec<_>>().join("&");
+    if query.starts_with('?') {
+        masked.insert(0, '?');
+    }
+    if !fragment.is_empty() {
+        masked.push_str("#***");
+    }
+    format!("{address}{masked}")
+}
+
 /// Whether a segment of a path looks like `user:password@host`: a URL with a mistake in its scheme.
 fn segments_name_password(path: &str) -> bool {
     path.split('/').any(|segment| {
@@ -498,13 +542,17 @@ impl fmt::Display for RemoteUrl {
             UrlForm::Network { text, url } => (text, url),
         };
         let (user, _) = user_and_authority(text);
-        let masked = if self.user_is_secret() {
+        let masked = if self.user_is_secret() || self.user_can_be_secret() {
             replace_user(text, Some("***"))
         } else if url.password.is_some() {
             let name = user.split(':').next().unwrap_or_default();
             replace_user(text, Some(&format!("{name}:***")))
         } else {
             text.clone()
+        };
+        let masked = match self.is_http() {
+            true => with_masked_query(&masked),
+            false => masked,
         };
         crate::paths::escaped(masked.as_bytes()).fmt(f)
     }
@@ -555,8 +603,25 @@ mod tests {
         let u = url("https://ada@github.com/acme/codex.git");
         assert_eq!(
             (u.to_string().as_str(), u.credentials().is_some()),
-            ("https://ada@github.com/acme/codex.git", false)
+            ("https://***@github.com/acme/codex.git", false)
         );
+        assert_eq!(u.without_secrets(), "https://ada@github.com/acme/codex.git");
+        for (text, shown) in [
+            ("http://t0k@h/x", "http://***@h/x"),
+            ("https://oauth2@h/x", "https://oauth2@h/x"),
+            (
+                "https://h/x?private_token=s3",
+                "https://h/x?private_token=***",
+            ),
+            (
+                "https://git@h/x?a=s3&b=&s3#s3",
+                "https://git@h/x?a=***&b=***&***#***",
+            ),
+            ("https://h/x#s3", "https://h/x#***"),
+        ] {
+            assert_eq!(url(text).to_string(), shown);
+            assert_eq!(url(text).for_git(), text);
+        }
         for bad in [
             "me:pw@host/x.git",
             "https:/me:pw@host/x.git",
@@ -654,7 +719,7 @@ mod tests {
             "Codex-Host:acme/codex.git",
             "https://Git.Acme.com/a%20b/C.git/",
             "ssh://git@Host:2222/~me/x.git",
-            "https://ada@git.acme.com/x",
+            "https://git@git.acme.com/x",
             "git://h/x",
         ] {
             assert_eq!(url(text).for_git(), text);

@@ -200,7 +200,7 @@ pub(super) fn of_trace(error: &TraceError) -> ErrorReport {
         ),
         TraceError::Cut { .. } => (
             "unknown-origin",
-            "the repository of the codex is shallow; fetch its whole history there".to_owned(),
+            "the repository of the codex is shallow, or lacks commits: fetch its whole history there, and check it with `git fsck`".to_owned(),
         ),
     };
     ErrorReport {

@@ -28,7 +28,7 @@ use crate::glob::Glob;
 use crate::interrupt::OnSignal;
 use crate::names::ProjectName;
 use crate::object::{Mode, ObjectId};
-use crate::outcome::SyncError;
+use crate::outcome::{SyncError, Warning};
 use crate::paths::CodexPath;
 use crate::workspace::Workspace;
 
@@ -61,6 +61,8 @@ pub(crate) struct SyncLog {
     pub syncs: Vec<LoggedSync>,
     /// Whether there may be older syncs that were not listed.
     pub has_older: bool,
+    /// Problems that did not stop the search. They are also reported as events.
+    pub warnings: Vec<Warning>,
 }
 
 /// A commit that a sync made, for one project.
@@ -105,6 +107,10 @@ pub(crate) fn read(request: &SyncRequest<'_>, query: &LogQuery) -> Result<SyncLo
     request.reporter.event(&Event::Finished { stage });
 
     log.tip = Some(found.tip);
+    if found.is_cut && !found.is_full {
+        let message = "the codex lacks a part of its history, because its repository is shallow or damaged: older syncs are not listed";
+        request.warn(&mut log.warnings, None, message.to_owned());
+    }
     log.has_older = found.is_full || found.is_cut;
     log.syncs = found.syncs;
     Ok(log)

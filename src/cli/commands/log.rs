@@ -57,9 +57,10 @@ fn report(arguments: &LogArgs, context: &Context) -> Result<LogReport, CommandEr
         check: false,
     };
     let reporter = output.reporter(context);
-    let warnings = output.warnings(&configuration, Vec::new(), reporter.as_ref());
+    let mut warnings = output.warnings(&configuration, Vec::new(), reporter.as_ref());
     let request = context.sync_request(&configuration, &workspace, Vec::new(), reporter);
     let log = sync_log::read(&request, &query).map_err(|error| CommandError::from(&error))?;
+    warnings.extend(log.warnings.iter().cloned());
     // Removes progress bars before anything is printed.
     drop(request);
     check_names(&query, &log, &workspace)?;

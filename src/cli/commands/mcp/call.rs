@@ -72,7 +72,8 @@ impl RunningCalls {
         work: impl FnOnce(&ToolCall) -> T + Send + 'static,
     ) -> Result<T, ErrorData> {
         let permit = self.0.clone().acquire_owned().await;
-        let interrupt = context.interrupt.separate();
+        let of_server = context.interrupt.clone();
+        let interrupt = of_server.separate();
         let call = ToolCall {
             context: Context {
                 interrupt: interrupt.clone(),
@@ -88,7 +89,9 @@ impl RunningCalls {
         let result = tokio::select! {
             result = &mut task => result,
             () = request.ct.cancelled() => {
-                interrupt.request(SIGINT);
+                // The server ends because of a signal, or the client has cancelled the request.
+                let signal = of_server.check().err().map_or(SIGINT, |ended| ended.0);
+                interrupt.request(signal);
                 task.await
             }
         };
