@@ -331,3 +331,26 @@ fn wrong_inputs_are_explained() {
     assert_eq!(empty.run(&["log"]).code(0).stdout, "no syncs\n");
     empty.run(&["trace", "alpha/README.md"]).code(1);
 }
+
+#[test]
+fn history_that_is_cut_is_reported() {
+    let world = builder().build();
+    world.run(&["sync", "--all", "--no-cache"]).code(0);
+    let tip = world.codex.tip().unwrap();
+    world.codex.go_on(1);
+    assert_eq!(world.run(&["log"]).code(0).stderr, "");
+    let parent = world.codex.git(&["rev-parse", &format!("{tip}~1")]);
+    let (directory, name) = parent.trim().split_at(2);
+    let object = world
+        .codex
+        .path()
+        .join("objects")
+        .join(directory)
+        .join(name);
+    std::fs::remove_file(object).unwrap();
+    let output = world.run(&["log", "--json"]).code(0);
+    let document = output.json();
+    assert_eq!(document["has_older"], true, "{document:#}");
+    let warning = document["warnings"][0]["message"].as_str().unwrap();
+    assert!(warning.contains("lacks a part of its history"), "{warning}");
+}
