@@ -29,11 +29,11 @@ pub(crate) use output::{
     4 remote · 5 push rejected, or the plan no longer applies · 6 out of date (`--check`) · 70 internal error"
 )]
 #[command(after_long_help = "Examples:
-  fractary-codex init                 create a configuration for this directory
-  fractary-codex doctor               check configuration, credentials and remote
-  fractary-codex sync --all --dry-run show what would be published
-  fractary-codex sync --all           publish all projects
-  fractary-codex status --check       exit with 6 if anything is out of date
+  fractary-codex init                  create a configuration for this directory
+  fractary-codex doctor                check configuration, credentials and remote
+  fractary-codex sync --all --dry-run  show what would be published
+  fractary-codex sync --all            publish all projects
+  fractary-codex status --check        exit with 6 if anything is out of date
 
 Exit status:
     0  done, or nothing to do
@@ -44,7 +44,27 @@ Exit status:
     5  push rejected, retries used up, or the plan no longer applies
     6  `--check`: out of date
    70  internal error, please report it
-128+n  ended by signal n, cleaned up")]
+128+n  ended by signal n, cleaned up
+
+Environment:
+  FRACTARY_CODEX_CONFIG          use this configuration file, as --config-file
+  FRACTARY_CODEX_ENV             use the branch of this environment, as --env
+  FRACTARY_CODEX_LOG             filter the log lines, e.g. `debug`
+  FRACTARY_CODEX_SAFE_DIRECTORY  read the files in these directories, whoever owns them
+  FRACTARY_CODEX_SECTION__KEY    set the configuration key `section.key`
+  NO_COLOR, CLICOLOR_FORCE       never or always use color
+  XDG_CONFIG_HOME                use this directory instead of ~/.config
+  XDG_STATE_HOME                 use this directory instead of ~/.local/state
+  XDG_CACHE_HOME                 use this directory instead of ~/.cache
+
+Files:
+  .fractary/config.yaml           configuration of the workspace (or .yml, .toml, .json)
+  .fractary/config.local.yaml     configuration of this machine, which is not shared
+  .fractary/env/.env              variables of the workspace
+  .fractary/codex/cache/          files that a sync has pulled (`cache.dir`)
+  ~/.config/fractary/config.yaml  your own configuration
+  ~/.local/state/fractary-codex/  recorded state and locks (`state.dir`)
+  ~/.cache/fractary-codex/        clones that later runs use again (`clone.strategy`)")]
 pub(crate) struct Cli {
     /// The command.
     #[command(subcommand)]

@@ -81,10 +81,8 @@ fn dispatch(command: Command, context: &Context) -> u8 {
         Command::Mcp(arguments) => commands::mcp::run(&arguments, context),
         Command::Log(arguments) => commands::log::run(&arguments, context),
         Command::Trace(arguments) => commands::trace::run(&arguments, context),
-        Command::Completions { shell } => {
-            commands::completions_and_man::completions(shell, context)
-        }
-        Command::Man { pages } => commands::completions_and_man::man(pages.as_deref(), context),
+        Command::Completions { shell } => commands::completions::run(shell, context),
+        Command::Man { pages } => commands::man::run(pages.as_deref(), context),
         Command::Projects(arguments) => commands::projects::run(&arguments, context),
         Command::Cache(command) => commands::cache::run(&command, context),
         Command::CacheList(arguments) => {

@@ -605,7 +605,7 @@ fn verbosity_does_not_change_the_document() {
 }
 
 #[test]
-fn completions_and_man_pages_are_generated() {
+fn completions_are_generated() {
     let World { sandbox, .. } = world();
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         assert!(
@@ -652,26 +652,79 @@ fn completions_and_man_pages_are_generated() {
             "{line}"
         );
     }
-    assert!(
-        sandbox
-            .run(&["man"])
-            .code(0)
-            .stdout
-            .contains(".TH fractary-codex 1")
-    );
+}
+
+#[test]
+fn man_pages_have_the_usual_sections() {
+    let World { sandbox, .. } = world();
     std::fs::create_dir(sandbox.path("ws/below")).unwrap();
     sandbox.run(&["-C", "below", "man", "../pages"]).code(0);
-    let page = std::fs::read_to_string(sandbox.path("ws/pages/fractary-codex-sync.1")).unwrap();
-    assert!(page.contains("max\\-delete"));
-    // The page includes the options that `-h` hides, and its synopsis includes the arguments.
+    let page =
+        |name: &str| std::fs::read_to_string(sandbox.path(&format!("ws/pages/{name}.1"))).unwrap();
+    assert_eq!(sandbox.run(&["man"]).code(0).stdout, page("fractary-codex"));
+
+    let all = [
+        "EXAMPLES",
+        "EXIT STATUS",
+        "ENVIRONMENT",
+        "FILES",
+        "SEE ALSO",
+    ];
+    for (name, last_sections, texts) in [
+        (
+            "fractary-codex",
+            &all[..],
+            &[
+                ".SH COMMANDS\n",
+                "\n.TP\n\\fBfractary\\-codex doctor\\fR\ncheck configuration, credentials and remote\n",
+                "\n.TP\n\\fB0\\fR\ndone, or nothing to do\n.TP\n\\fB1\\fR\nsome projects failed",
+                "\n.TP\n\\fB128+n\\fR\nended by signal n",
+                "\n.TP\n\\fBFRACTARY_CODEX_CONFIG\\fR\n",
+                "\n.TP\n\\fB.fractary/config.yaml\\fR\n",
+            ][..],
+        ),
+        (
+            "fractary-codex-sync",
+            &["EXAMPLES", "SEE ALSO"],
+            &[
+                "\\-\\-max\\-delete",
+                // An option that `-h` hides, and the arguments.
+                "Number of threads (0 = one per core)",
+                "\\fBfractary\\-codex sync\\fR [OPTIONS] [NAME]...",
+                "\n.PP\n\\fBfractary\\-codex sync \\-p old \\-\\-max\\-delete 200\\fR\n",
+            ],
+        ),
+        (
+            "fractary-codex-cache-clear",
+            &["SEE ALSO"],
+            &["\\fBfractary\\-codex\\-cache\\fR(1)\n"],
+        ),
+        (
+            "fractary-codex-mcp",
+            &["SEE ALSO"],
+            &[".nf\n{\"mcpServers\": "],
+        ),
+    ] {
+        let page = page(name);
+        let title = format!(
+            ".TH {name} 1 \"\" \"fractary-codex {}\"\n",
+            env!("CARGO_PKG_VERSION")
+        );
+        for text in [&[title.as_str()], texts].concat() {
+            assert!(page.contains(text), "{text:?}: {page}");
+        }
+        let headings = page.lines().filter_map(|line| line.strip_prefix(".SH "));
+        let headings: Vec<_> = headings.map(|name| name.trim_matches('"')).collect();
+        assert!(headings.starts_with(&["NAME", "SYNOPSIS", "DESCRIPTION"]));
+        assert!(headings.ends_with(last_sections), "{name}: {headings:?}");
+    }
+    assert!(!sandbox.path("ws/pages/fractary-codex-help.1").exists());
     assert!(
-        page.contains("Number of threads (0 = one per core)"),
-        "{page}"
+        !sandbox
+            .path("ws/pages/fractary-codex-cache-help.1")
+            .exists()
     );
-    assert!(
-        page.contains("\\fBfractary\\-codex sync\\fR [OPTIONS] [NAME]..."),
-        "{page}"
-    );
+
     sandbox.write("ws/file", "");
     sandbox.run(&["man", "file/pages"]).code(2);
 }

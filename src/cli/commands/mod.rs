@@ -3,7 +3,7 @@
 
 mod artifact;
 pub(crate) mod cache;
-pub(crate) mod completions_and_man;
+pub(crate) mod completions;
 pub(crate) mod config;
 mod config_update;
 pub(crate) mod doctor;
@@ -11,6 +11,7 @@ mod document_target;
 pub(crate) mod fetch;
 pub(crate) mod init;
 pub(crate) mod log;
+pub(crate) mod man;
 #[cfg(feature = "mcp")]
 pub(crate) mod mcp;
 pub(crate) mod plan;
