@@ -2,6 +2,7 @@
 //! highest layer. Nothing here reads a file or makes a decision.
 
 mod given_options;
+mod known_values;
 mod output;
 
 use std::ffi::OsString;
@@ -17,6 +18,7 @@ use crate::workspace::shards::Shard;
 
 pub(crate) use super::sync_preset::SyncPreset;
 pub(crate) use given_options::{GivenOption, OptionRole};
+pub(crate) use known_values::KnownValues;
 pub(crate) use output::{
     DocumentArgs, Format, LogFormat, OutputArgs, PlanFormat, PlanOutputArgs, When,
 };
@@ -100,6 +102,7 @@ pub(crate) struct Global {
     pub(crate) directory: Option<PathBuf>,
     /// Override a configuration key, e.g. `remote.branch=main` (repeatable)
     #[arg(long = "config", value_name = "KEY=VALUE", global = true)]
+    #[arg(add = KnownValues::KeyAssignments)]
     pub(crate) config: Vec<String>,
     /// Use this configuration file instead of searching for one [env: FRACTARY_CODEX_CONFIG]
     #[arg(long, value_name = "FILE", global = true, hide_short_help = true)]
@@ -188,9 +191,23 @@ pub(crate) enum Command {
     /// output
     Mcp(McpArgs),
     /// Print a completion script for a shell
+    ///
+    /// The script is for `fractary-codex` and `fractary codex`. In bash, zsh and fish, it also suggests
+    /// the names of projects, environments and configuration keys.
+    #[command(after_long_help = "Examples:
+  source <(fractary-codex completions bash)  in ~/.bashrc
+  source <(fractary-codex completions zsh)   in ~/.zshrc, below compinit
+  fractary-codex completions fish | source   in ~/.config/fish/config.fish")]
     Completions {
         /// Shell
         shell: clap_complete::Shell,
+    },
+    /// Print the words that can complete the last WORD, for the scripts of `completions`
+    #[command(hide = true)]
+    Complete {
+        /// The words of the command line up to the cursor, the program included
+        #[arg(value_name = "WORD", last = true, required = true)]
+        words: Vec<OsString>,
     },
     /// Print the man page, or write one man page per command to DIR
     Man {
@@ -229,6 +246,7 @@ pub(crate) struct StatusArgs {
     /// Use the branch configured for this environment in `sync.environments` [env:
     /// FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME")]
+    #[arg(add = KnownValues::Environments)]
     pub(crate) env: Option<String>,
     /// Output options.
     #[command(flatten)]
@@ -281,6 +299,7 @@ pub(crate) struct FetchArgs {
     /// Use the branch configured for this environment in `sync.environments` [env:
     /// FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME")]
+    #[arg(add = KnownValues::Environments)]
     pub(crate) env: Option<String>,
     /// Output options.
     #[command(flatten)]
@@ -296,6 +315,7 @@ pub(crate) struct FetchArgs {
 pub(crate) struct LogArgs {
     /// Only these projects (name or glob, repeatable), which need not be configured any more
     #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(add = KnownValues::Projects)]
     pub(crate) project: Vec<String>,
     /// List at most N syncs
     #[arg(short = 'n', long, value_name = "N", default_value = "20", value_parser = parse_limit)]
@@ -303,6 +323,7 @@ pub(crate) struct LogArgs {
     /// Use the branch configured for this environment in `sync.environments` [env:
     /// FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME")]
+    #[arg(add = KnownValues::Environments)]
     pub(crate) env: Option<String>,
     /// Output options.
     #[command(flatten)]
@@ -325,6 +346,7 @@ pub(crate) struct TraceArgs {
     /// Use the branch configured for this environment in `sync.environments` [env:
     /// FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME")]
+    #[arg(add = KnownValues::Environments)]
     pub(crate) env: Option<String>,
     /// Output options.
     #[command(flatten)]
@@ -354,6 +376,7 @@ pub(crate) struct McpArgs {
     /// Use the branch configured for this environment in `sync.environments` [env:
     /// FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME")]
+    #[arg(add = KnownValues::Environments)]
     pub(crate) env: Option<String>,
 }
 
@@ -384,7 +407,7 @@ pub(crate) struct RenameArgs {
     #[arg(value_name = "OLD", value_parser = parse_name)]
     pub(crate) old: ProjectName,
     /// Present name of the project; its directory is that of the configuration
-    #[arg(value_name = "NEW", value_parser = parse_name)]
+    #[arg(value_name = "NEW", value_parser = parse_name, add = KnownValues::Projects)]
     pub(crate) new: ProjectName,
     /// Options of commands that change one project in the codex.
     #[command(flatten)]
@@ -410,6 +433,7 @@ pub(crate) struct ChangeArgs {
     /// Use the branch configured for this environment in `sync.environments` [env:
     /// FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME")]
+    #[arg(add = KnownValues::Environments)]
     pub(crate) env: Option<String>,
     /// Add a `Codex-Work-Id` trailer to the commit
     #[arg(long, value_name = "ID", hide_short_help = true)]
@@ -442,6 +466,7 @@ pub(crate) enum ConfigCommand {
     /// Show where a key's value comes from and what it overrides
     Explain {
         /// Dotted key, e.g. `sync.to_codex.include`
+        #[arg(add = KnownValues::Keys)]
         key: String,
         /// Output options.
         #[command(flatten)]
@@ -580,6 +605,7 @@ pub(crate) enum CacheSort {
 pub(crate) struct CacheArgs {
     /// Only these projects (name or glob, repeatable)
     #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(add = KnownValues::Projects)]
     pub(crate) project: Vec<String>,
     /// Output options.
     #[command(flatten)]
@@ -635,6 +661,7 @@ pub(crate) struct DoctorArgs {
     /// Use the branch configured for this environment in `sync.environments` [env:
     /// FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME")]
+    #[arg(add = KnownValues::Environments)]
     pub(crate) env: Option<String>,
     /// Output options.
     #[command(flatten)]
@@ -697,6 +724,7 @@ pub(crate) struct Selection {
     pub(crate) all: bool,
     /// Project name or glob (repeatable)
     #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(add = KnownValues::Projects)]
     pub(crate) project: Vec<String>,
     /// Only projects that have changed since REV (`auto`: in this CI build)
     ///
@@ -762,6 +790,7 @@ pub(crate) struct ProjectsArgs {
 pub(crate) struct SyncArgs {
     /// Project name (same as `-p NAME`; kept for compatibility)
     #[arg(value_name = "NAME", num_args = 0..=2, conflicts_with_all = ["all", "project"])]
+    #[arg(add = KnownValues::Projects)]
     pub(crate) names: Vec<String>,
     /// Project selection.
     #[command(flatten)]
@@ -818,6 +847,7 @@ pub(crate) struct SyncArgs {
     /// Use the branch configured for this environment in `sync.environments` [env:
     /// FRACTARY_CODEX_ENV]
     #[arg(long, value_name = "NAME", help_heading = "Configuration")]
+    #[arg(add = KnownValues::Environments)]
     pub(crate) env: Option<String>,
     /// Replace the configured include patterns (repeatable) [env:
     /// FRACTARY_CODEX_SYNC__TO_CODEX__INCLUDE]

@@ -82,6 +82,14 @@ fn dispatch(command: Command, context: &Context) -> u8 {
         Command::Log(arguments) => commands::log::run(&arguments, context),
         Command::Trace(arguments) => commands::trace::run(&arguments, context),
         Command::Completions { shell } => commands::completions::run(shell, context),
+        Command::Complete { words } => {
+            let global = usage::directories(&words);
+            let context = Context {
+                global,
+                ..context.clone()
+            };
+            commands::completions::suggest(words, &context)
+        }
         Command::Man { pages } => commands::man::run(pages.as_deref(), context),
         Command::Projects(arguments) => commands::projects::run(&arguments, context),
         Command::Cache(command) => commands::cache::run(&command, context),

@@ -5,6 +5,7 @@
 //! from the raw words.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, ValueEnum};
@@ -123,6 +124,17 @@ pub(super) fn config_values(arguments: &[OsString]) -> Vec<String> {
         .values("--config")
         .map(str::to_owned)
         .collect()
+}
+
+/// Reads where the configuration is from a command line that is not complete yet.
+pub(super) fn directories(arguments: &[OsString]) -> Global {
+    let words = Words::new(arguments);
+    let path = |option| words.values(option).last().map(PathBuf::from);
+    Global {
+        directory: path("-C"),
+        config_file: path("--config-file"),
+        ..Global::default()
+    }
 }
 
 /// The raw arguments after the name of the program, up to `--`.

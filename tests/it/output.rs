@@ -1,5 +1,6 @@
 //! The output for people, pipes and programs.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::support::{Sandbox, World, skipped};
@@ -605,53 +606,74 @@ fn verbosity_does_not_change_the_document() {
 }
 
 #[test]
-fn completions_are_generated() {
+fn completions_suggest_commands_options_and_values() {
     let World { sandbox, .. } = world();
-    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
-        assert!(
-            sandbox
-                .run(&["completions", shell])
-                .code(0)
-                .stdout
-                .contains("from-codex"),
-            "{shell}"
-        );
+    for (shell, text) in [
+        ("bash", "fractary"),
+        ("zsh", "#compdef fractary-codex fractary\n"),
+        ("fish", "complete -c fractary "),
+        ("elvish", "from-codex"),
+        ("powershell", "from-codex"),
+    ] {
+        let script = sandbox.run(&["completions", shell]).code(0).stdout;
+        assert!(script.contains(text), "{shell}");
     }
-    // As bash calls it when the user presses tab, also through the launcher.
+    // As bash calls it when the user presses tab: with separate words for `=`, also through the
+    // launcher.
     sandbox.write(
         "completion",
         sandbox.run(&["completions", "bash"]).code(0).stdout,
     );
-    let launcher = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/fractary.bash");
-    for (line, function, expected) in [
-        ("fractary-codex sy", "_fractary__codex", "sync"),
-        (
-            "fractary-codex sync --from",
-            "_fractary__codex",
-            "--from-codex",
-        ),
-        ("fractary-codex config exp", "_fractary__codex", "explain"),
-        ("fractary hel", "_fractary", "help"),
-        ("fractary codex cache st", "_fractary", "status"),
+    let programs = Path::new(env!("CARGO_BIN_EXE_fractary-codex"))
+        .parent()
+        .unwrap();
+    let mut script = format!("PATH={}:$PATH; source ../completion\n", programs.display());
+    let mut all_expected = String::new();
+    for (line, expected) in [
+        ("fractary-codex sy", "sync"),
+        ("fractary-codex f", "fetch"),
+        ("fractary-codex document", "document-fetch"),
+        ("fractary-codex sync --from", "--from-codex"),
+        ("fractary-codex config exp", "explain"),
+        ("fractary-codex sync ''", "alpha beta"),
+        ("fractary-codex sync -p al", "alpha"),
+        ("fractary-codex sync --project = ''", "alpha beta"),
+        ("fractary-codex sync --project = b", "beta"),
+        ("fractary-codex rename former b", "beta"),
+        ("fractary-codex codex log -p b", "beta"),
+        ("fractary-codex status --env st", "staging"),
+        ("fractary-codex config explain remote.br", "remote.branch"),
+        ("fractary-codex --config remote.br", "remote.branch="),
+        ("fractary-codex -C beta sync -p al", "alpha"),
+        ("fractary hel", "help"),
+        ("fractary codex cache st", "status"),
+        ("fractary codex sync --env = st", "staging"),
+        ("fractary codex sync -p al", "alpha"),
+        // Files are left to the shell, and errors have no output.
+        ("fractary-codex sync --plan ''", ""),
+        ("fractary-codex -C none sync -p al", ""),
+        ("fractary-codex --config-file none.yaml sync -p al", ""),
+        ("fractary-codex none --none al", ""),
     ] {
         let words: Vec<_> = line.split(' ').collect();
         let [.., before, typed] = words.as_slice() else {
-            unreachable!()
+            panic!("{line}")
         };
-        let script = format!(
-            "source ../completion; source {launcher}; COMP_WORDS=({line}); COMP_CWORD={}; \
-             {function} {} {typed} {before}; echo \"${{COMPREPLY[*]}}\"",
+        let program = words[0];
+        let function = program.replace('-', "_");
+        script += &format!(
+            "COMP_WORDS=({line}); COMP_CWORD={}; _{function} {program} {typed} {before}; \
+             echo \"${{COMPREPLY[*]}}\"\n",
             words.len() - 1,
-            words[0],
         );
-        let mut command: Command = sandbox.command("bash");
-        command.args(["-c", &script]);
-        assert_eq!(
-            sandbox.finish(command).code(0).stdout.trim(),
-            expected,
-            "{line}"
-        );
+        all_expected += &format!("{expected}\n");
     }
+    let mut command: Command = sandbox.command("bash");
+    command.args(["-c", &script]);
+    command.env("FRACTARY_CODEX_SYNC__ENVIRONMENTS", "{staging='next'}");
+    let output = sandbox.finish(command).code(0);
+    assert_eq!(output.stdout, all_expected);
+    assert_eq!(output.stderr, "");
 }
 
 #[test]
