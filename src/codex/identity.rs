@@ -19,6 +19,11 @@ impl Person {
         format!("{} {} +0000", self.name_and_email(), self.seconds)
     }
 
+    /// The e-mail address.
+    pub(crate) fn email(&self) -> &str {
+        &self.email
+    }
+
     /// `NAME <EMAIL>`.
     pub(crate) fn name_and_email(&self) -> String {
         format!("{} <{}>", self.name, self.email)
@@ -74,8 +79,8 @@ pub(crate) fn identity(
     }
 }
 
-/// Removes the characters that would break a commit's header.
-fn clean(text: &str) -> String {
+/// Removes the characters that would break a commit's header or a trailer.
+pub(super) fn clean(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control() && !matches!(c, '<' | '>'))
         .collect::<String>()

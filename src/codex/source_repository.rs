@@ -383,6 +383,11 @@ impl SourceRepository {
         })
     }
 
+    /// The bytes of a commit.
+    pub(super) fn commit_data(&self, id: ObjectId) -> Result<Vec<u8>, UnreadableObject> {
+        self.object(id, b"commit")
+    }
+
     /// The bytes of an object of this kind.
     fn object(&self, id: ObjectId, kind: &[u8]) -> Result<Vec<u8>, UnreadableObject> {
         self.with_reader(id, |reader| {

@@ -1,5 +1,7 @@
 //! Compares the files of a plan, and no others, with the commit that is checked out.
 
+use std::collections::BTreeSet;
+
 use bstr::{BStr, BString, ByteSlice};
 use cap_std::fs::Dir;
 
@@ -8,7 +10,7 @@ use crate::object::{Mode, ObjectId};
 use crate::paths::join_below;
 use crate::plan::{Op, ProjectPlan, UncommittedFiles};
 use crate::platform::{self, bytes_of, path_of};
-use crate::scan::{CommittedLinks, Located, SourceFile, UnreadableObject};
+use crate::scan::{CommittedLinks, CommittedTree, Located, SourceFile, UnreadableObject};
 use crate::workspace::Project;
 
 /// Returns the files of `plan` that differ from `commit`, or that it does not have. Without a commit
@@ -23,10 +25,7 @@ pub(crate) fn uncommitted_files(
     plan: &ProjectPlan,
 ) -> Result<UncommittedFiles, UnreadableObject> {
     let mut found = UncommittedFiles::none(commit.map(|commit| commit.id));
-    let root = project.root.canonicalize().ok();
-    let directory = repository.directory();
-    let below = root.as_deref().zip(directory);
-    let Some(below) = below.and_then(|(root, directory)| root.strip_prefix(directory).ok()) else {
+    let Some(below) = directory_of(repository, project) else {
         return Ok(found);
     };
     let Some(tree) = commit.and_then(|commit| repository.tree_of(commit).ok()) else {
@@ -34,15 +33,14 @@ pub(crate) fn uncommitted_files(
         return Ok(found);
     };
 
-    let below = bytes_of(below).as_bstr();
-    let comparison = CommitComparison {
-        repository,
-        paths: CommittedLinks::new(tree, below),
-        below,
-    };
+    let comparison = CommitComparison::new(repository, tree, below.as_bstr());
     for change in &plan.changes {
         match &change.op {
-            Op::Added(file) | Op::Modified(file) => comparison.compare(file, &mut found)?,
+            Op::Added(file) | Op::Modified(file) => match comparison.compare(file)? {
+                FileComparison::Same(_) => {}
+                FileComparison::Modified => found.modified.push(file.source.clone()),
+                FileComparison::Added => found.added.push(file.source.clone()),
+            },
             Op::Deleted => {
                 for source in project.claims.sources(&change.path) {
                     let source = BString::from(source);
@@ -56,6 +54,61 @@ pub(crate) fn uncommitted_files(
     Ok(found)
 }
 
+/// Returns the paths in the repository of the changes of `plan` that are in `commit`: the files that
+/// do not differ from it, and the sources of deleted files that it does not have. There is none for a
+/// project outside the working tree of `repository`.
+pub(crate) fn committed_changes(
+    repository: &SourceRepository,
+    commit: &SourceCommit,
+    project: &Project,
+    plan: &ProjectPlan,
+) -> Result<BTreeSet<BString>, UnreadableObject> {
+    let mut found = BTreeSet::new();
+    let Some(below) = directory_of(repository, project) else {
+        return Ok(found);
+    };
+    let Ok(tree) = repository.tree_of(commit) else {
+        return Ok(found);
+    };
+
+    let comparison = CommitComparison::new(repository, tree, below.as_bstr());
+    for change in &plan.changes {
+        match &change.op {
+            Op::Added(file) | Op::Modified(file) => {
+                if let FileComparison::Same(path) = comparison.compare(file)? {
+                    found.insert(path);
+                }
+            }
+            Op::Deleted => {
+                for source in project.claims.sources(&change.path) {
+                    let source = source.as_bstr();
+                    if comparison.committed_file(source)?.is_none() {
+                        found.insert(comparison.path(source));
+                    }
+                }
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The path of a project in its repository; `None` if it is not in the working tree.
+fn directory_of(repository: &SourceRepository, project: &Project) -> Option<BString> {
+    let root = project.root.canonicalize().ok()?;
+    let below = root.strip_prefix(repository.directory()?).ok()?;
+    Some(bytes_of(below).into())
+}
+
+/// How a file compares with a commit.
+enum FileComparison {
+    /// It has the version of the commit, at this path in the repository.
+    Same(BString),
+    /// It has another version.
+    Modified,
+    /// The commit does not have it.
+    Added,
+}
+
 struct CommitComparison<'c> {
     repository: &'c SourceRepository,
     paths: CommittedLinks<'c>,
@@ -63,12 +116,16 @@ struct CommitComparison<'c> {
     below: &'c BStr,
 }
 
-impl CommitComparison<'_> {
-    fn compare(
-        &self,
-        file: &SourceFile,
-        found: &mut UncommittedFiles,
-    ) -> Result<(), UnreadableObject> {
+impl<'c> CommitComparison<'c> {
+    fn new(repository: &'c SourceRepository, tree: CommittedTree<'c>, below: &'c BStr) -> Self {
+        Self {
+            repository,
+            paths: CommittedLinks::new(tree, below),
+            below,
+        }
+    }
+
+    fn compare(&self, file: &SourceFile) -> Result<FileComparison, UnreadableObject> {
         let committed = if file.mode == Mode::Link {
             let path = self.path(file.source.as_bstr());
             self.paths
@@ -78,16 +135,16 @@ impl CommitComparison<'_> {
             self.committed_file(file.source.as_bstr())?
         };
         let Some((path, mode, id)) = committed else {
-            found.added.push(file.source.clone());
-            return Ok(());
+            return Ok(FileComparison::Added);
         };
-        if self
+        let published = (file.mode, file.id);
+        let differs = self
             .repository
-            .differs(path.as_bstr(), (mode, id), (file.mode, file.id))
-        {
-            found.modified.push(file.source.clone());
-        }
-        Ok(())
+            .differs(path.as_bstr(), (mode, id), published);
+        Ok(match differs {
+            true => FileComparison::Modified,
+            false => FileComparison::Same(path),
+        })
     }
 
     /// The file of the commit at the path `source` of the project: its path in the repository, mode

@@ -309,8 +309,9 @@ pub(crate) struct RawChecks {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawCommit {
-    /// The commit message. `{count}`, `{project}`, `{org}`, `{codex_repo}`, `{env}` and `{branch}`
-    /// are replaced.
+    /// The commit message. `{count}`, `{project}`, `{org}`, `{codex_repo}`, `{env}`, `{branch}` and
+    /// `{subject}` are replaced. `{subject}` is the subject of the newest source commit; empty if
+    /// there is none.
     #[schemars(schema_with = "fragment::message")]
     pub message: Option<String>,
     /// The author of the commits. By default, it is chosen as git does.
@@ -319,6 +320,11 @@ pub(crate) struct RawCommit {
     #[serde(deserialize_with = "read")]
     #[schemars(schema_with = "fragment::switch")]
     pub trailers: Option<bool>,
+    /// Add a `Co-authored-by` trailer for each author of the source commits: for each changed file,
+    /// the newest commit that changed it.
+    #[serde(deserialize_with = "read")]
+    #[schemars(schema_with = "fragment::switch")]
+    pub credit: Option<bool>,
     /// Whether commits are signed, with the format, key and program of the user's git
     /// configuration.
     pub sign: Option<SignMode>,

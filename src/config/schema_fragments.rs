@@ -130,7 +130,7 @@ fn placeholders(known: &str) -> String {
 }
 
 pub(super) fn message(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "pattern": format!(r"^{}(?=[\s\S]*\S)", placeholders("count|project|org|codex_repo|env|branch")) })
+    json_schema!({ "type": "string", "pattern": format!(r"^{}(?=[\s\S]*\S)", placeholders("count|project|org|codex_repo|env|branch|subject")) })
 }
 
 pub(super) fn pull_request_text(_: &mut SchemaGenerator) -> Schema {

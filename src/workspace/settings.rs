@@ -197,15 +197,24 @@ pub(crate) struct Timeouts {
 /// The settings of commits.
 #[derive(Debug, Clone)]
 pub(crate) struct CommitPolicy {
-    /// The template of the message. `{count}`, `{project}`, `{org}`, `{env}`, `{branch}` and
-    /// `{codex_repo}` are replaced.
+    /// The template of the message. `{count}`, `{project}`, `{org}`, `{env}`, `{branch}`,
+    /// `{codex_repo}` and `{subject}` are replaced.
     pub message: String,
     /// The author, if the configuration has one.
     pub author: Option<Author>,
     /// Whether trailers are added.
     pub trailers: bool,
+    /// Whether trailers name the authors of the source commits.
+    pub credit: bool,
     /// Whether commits are signed.
     pub sign: SignMode,
+}
+
+impl CommitPolicy {
+    /// Whether the messages depend on the source commits.
+    pub(crate) fn needs_source_commits(&self) -> bool {
+        self.credit || self.message.contains("{subject}")
+    }
 }
 
 /// The configured author of commits.

@@ -60,6 +60,117 @@ fn trailers_name_the_source_revision() {
     assert_eq!(message(&codex).trim(), "acme: alpha +1 (main)");
 }
 
+/// Commits the files of the workspace with this author and message, whatever they contain.
+fn commit_as(sandbox: &Sandbox, author: &str, message: &str) {
+    let workspace = sandbox.path("ws");
+    sandbox.git(&workspace, &["add", "-A"]);
+    let tree = sandbox.git(&workspace, &["write-tree"]);
+    let parent = sandbox.git(&workspace, &["rev-parse", "HEAD"]);
+    let commit = format!(
+        "tree {}\nparent {}\nauthor {author} 1700000000 +0000\ncommitter {author} 1700000000 +0000\n\n{message}",
+        tree.trim(),
+        parent.trim()
+    );
+    sandbox.write("commit", commit);
+    let file = sandbox.path("commit");
+    let hash = ["hash-object", "-t", "commit", "-w", "--literally"];
+    let id = sandbox.git(&workspace, &[&hash[..], &[file.to_str().unwrap()]].concat());
+    sandbox.git(&workspace, &["reset", "-q", "--soft", id.trim()]);
+}
+
+#[test]
+fn authors_and_subject_of_the_source_commits_are_named() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha", "beta"], "");
+    let workspace = sandbox.path("ws");
+    sandbox.write("ws/alpha/README.md", "alpha");
+    sandbox.write("ws/beta/README.md", "beta");
+    // Without a repository, there is no source commit.
+    let credit = ["--config", "commit.credit=true", "--config"];
+    let no_trailers = [&credit[..], &["commit.trailers=false", "--message"]].concat();
+    let sync = |arguments: &[&str], template: &str| {
+        let arguments = [&["sync", "--all"], arguments, &[template]].concat();
+        sandbox.run(&arguments).code(0);
+        message(&codex).trim().to_owned()
+    };
+    assert_eq!(sync(&no_trailers, "{subject}"), "Sync 1 file from beta");
+
+    sandbox.git(&workspace, &["init", "-q", "-b", "main"]);
+    sandbox.git(&workspace, &["add", "-A"]);
+    sandbox.git(&workspace, &["commit", "-qm", "by the author of the sync"]);
+    sandbox.write("ws/alpha/docs/a.md", "a");
+    sandbox.write("ws/alpha/docs/b.md", "b");
+    commit_as(&sandbox, "Bo <bo@x>", "docs: add two\n\nmore");
+    sandbox.git(&workspace, &["checkout", "-q", "-b", "side", "HEAD~"]);
+    sandbox.write("ws/alpha/docs/c.md", "c");
+    commit_as(
+        &sandbox,
+        "Cy\rCodex-Project: evil <cy@x> <other@x>",
+        "Signed-off-by: Cy",
+    );
+    sandbox.git(&workspace, &["checkout", "-q", "main"]);
+    sandbox.git(&workspace, &["merge", "-q", "--no-edit", "side"]);
+    sandbox.write("ws/beta/docs/d.md", "d");
+    commit_as(&sandbox, "Di <di@x>", "Codex-Project: evil");
+    sandbox.write("ws/alpha/docs/a.md", "not committed");
+
+    // A file that is not committed has no author, and each project has the authors of its own files.
+    let head = sandbox.git(&workspace, &["rev-parse", "HEAD"]);
+    let head = head.trim();
+    let text = sync(
+        &[&credit[..], &["commit.sign=never", "--message"]].concat(),
+        "x\n\n{subject}",
+    );
+    assert_eq!(
+        text,
+        format!(
+            "x\n\n\"Codex-Project: evil\"\n\nCodex-Project: beta\nCodex-Source-Commit: {head}\n\
+             Co-authored-by: Di <di@x>"
+        )
+    );
+    let alpha = codex.git(&["log", "-1", "--skip=1", "--format=%B", "main"]);
+    let cy = "Co-authored-by: CyCodex-Project: evil <cy@x>";
+    for line in [cy, "Co-authored-by: Bo <bo@x>"] {
+        assert!(alpha.lines().any(|one| one == line), "{alpha}");
+    }
+    assert_eq!(alpha.matches("Co-authored-by").count(), 2, "{alpha}");
+    let trailers = "--format=%(trailers:key=Codex-Project,key=Signed-off-by,valueonly)";
+    let trailers = codex.git(&["log", "-2", trailers, "main"]);
+    assert_eq!(
+        trailers.split_whitespace().collect::<Vec<_>>(),
+        ["beta", "alpha"]
+    );
+    let projects = sandbox.run(&["log", "--json"]).code(0).stdout;
+    assert!(!projects.contains("\"evil\""), "{projects}");
+
+    // Committed sources, and files that a commit deleted.
+    sandbox.write("ws/alpha/docs/a.md", "committed");
+    sandbox.remove("ws/alpha/docs/b.md");
+    commit_as(&sandbox, "Ed <ed@x>", "Correct it");
+    sandbox.write("ws/alpha/docs/c.md", "not committed");
+    let committed = [
+        &["--config", "sync.to_codex.source=committed"],
+        &no_trailers[..],
+    ]
+    .concat();
+    let text = sync(
+        &committed,
+        "{project}: {subject}\n\nSigned-off-by: Bot <bot@x>",
+    );
+    assert_eq!(
+        text,
+        "alpha: Correct it\n\nSigned-off-by: Bot <bot@x>\nCo-authored-by: Ed <ed@x>"
+    );
+    // Without the setting, nobody is named.
+    assert_eq!(
+        sync(
+            &["--config", "commit.trailers=false", "--message"],
+            "{subject}"
+        ),
+        "Sync 1 file from alpha"
+    );
+}
+
 #[test]
 fn thread_count_does_not_change_commit_ids() {
     let tips: Vec<_> = ["1", "2", "7"]

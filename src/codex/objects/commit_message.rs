@@ -4,11 +4,13 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use crate::codex::source_authors::SourceCredit;
 use crate::codex::source_revision::SourceRevision;
 use crate::names::ProjectName;
 use crate::object::ObjectId;
 use crate::paths::CodexPath;
 use crate::plan::ProjectPlan;
+use crate::text::pluralize;
 use crate::url::RemoteUrl;
 use crate::workspace::{Project, Workspace, template};
 
@@ -22,6 +24,10 @@ const BASE: &str = "Codex-Base";
 const RETIRED: &str = "Codex-Retired";
 const RENAMED_FROM: &str = "Codex-Renamed-From";
 const MOVED_FROM: &str = "Codex-Moved-From";
+/// The key of the trailers that name the authors of the source commits, as other programs write it.
+const CO_AUTHOR: &str = "Co-authored-by";
+/// The placeholder of a template for the subject of the newest source commit.
+const SUBJECT: &str = "{subject}";
 /// The end of a source commit's id if published files differ from that commit.
 const DIRTY: &str = "-dirty";
 
@@ -39,6 +45,8 @@ pub(crate) struct CommitMessage<'m> {
     pub revision: Option<&'m SourceRevision>,
     /// The value of the `Codex-Work-Id` trailer.
     pub work_id: Option<&'m str>,
+    /// The source commits, if the message depends on them.
+    pub credit: Option<&'m SourceCredit>,
 }
 
 impl CommitMessage<'_> {
@@ -46,15 +54,22 @@ impl CommitMessage<'_> {
     pub(crate) fn text(&self) -> String {
         let mut text = self.filled_template();
         text.retain(|c| c != '\0');
-        text.truncate(text.trim_end().len());
+        let mut text = text.trim().to_owned();
+        if text.is_empty() {
+            // The template consists of the subject of a commit, and there is none.
+            let files = pluralize(self.plan.counts().total(), "file");
+            text = format!("Sync {files} from {}", self.project.name);
+        }
         text.push('\n');
-        if self.workspace.commit.trailers {
-            // Trailers of the template, such as `Signed-off-by`, are in the same paragraph: git only
-            // reads the last one.
-            if !ends_with_trailers(&text) {
-                text.push('\n');
-            }
-            self.push_trailers(&mut text);
+
+        let trailers = self.trailers();
+        // Trailers of the template, such as `Signed-off-by`, are in the same paragraph: git only reads
+        // the last one.
+        if !trailers.is_empty() && !ends_with_trailers(&text) {
+            text.push('\n');
+        }
+        for (key, value) in trailers {
+            push_trailer(&mut text, key, &value);
         }
         text
     }
@@ -74,27 +89,63 @@ impl CommitMessage<'_> {
             ("env", Some(environment.as_str())),
             ("branch", Some(self.branch)),
         ];
+        let subject = self.credit.map_or("", |credit| credit.subject.as_str());
         let mut template = workspace.commit.message.clone();
         if count == "1" {
             template = template.replace("{count} files", "{count} file");
         }
-        template::fill(&template, &values).unwrap_or(template)
+        fill_lines(&template, &values, subject)
     }
 
-    fn push_trailers(&self, text: &mut String) {
-        let mut push = |key: &str, value: &str| push_trailer(text, key, value);
-        push(PROJECT, self.project.name.as_str());
-        if let Some(revision) = self.revision {
-            if let Some(url) = &revision.url {
-                push(SOURCE, url);
+    /// The keys and values of the trailers.
+    fn trailers(&self) -> Vec<(&'static str, String)> {
+        let policy = &self.workspace.commit;
+        let mut trailers = Vec::new();
+        if policy.trailers {
+            trailers.push((PROJECT, self.project.name.to_string()));
+            if let Some(revision) = self.revision {
+                let url = revision.url.iter();
+                trailers.extend(url.map(|url| (SOURCE, url.clone())));
+                let dirty = if revision.dirty { DIRTY } else { "" };
+                trailers.push((SOURCE_COMMIT, format!("{}{dirty}", revision.commit)));
             }
-            let dirty = if revision.dirty { DIRTY } else { "" };
-            push(SOURCE_COMMIT, &format!("{}{dirty}", revision.commit));
+            let work_id = self.work_id.iter();
+            trailers.extend(work_id.map(|id| (WORK_ID, (*id).to_owned())));
         }
-        if let Some(id) = self.work_id {
-            push(WORK_ID, id);
+        if let Some(credit) = self.credit.filter(|_| policy.credit) {
+            let authors = credit.authors.iter();
+            trailers.extend(authors.map(|author| (CO_AUTHOR, author.name_and_email())));
         }
+        trailers
     }
+}
+
+/// Replaces the placeholders of a template, line by line, so that a subject is never a trailer.
+fn fill_lines(template: &str, values: &template::Values<'_>, subject: &str) -> String {
+    let mut filled = String::with_capacity(template.len());
+    let mut has_title = false;
+    let mut is_title = true;
+    for line in template.lines() {
+        let with = |subject: &str| {
+            let values = [values, &[("subject", Some(subject))]].concat();
+            template::fill(line, &values).unwrap_or_else(|_| line.to_owned())
+        };
+        let mut text = with(subject);
+        let before = line.split_once(SUBJECT).map(|(before, _)| before);
+        let names_key = before.is_some_and(|before| !before.contains(':'));
+        // The first paragraph is no trailer, but a squash can put it into the middle of a message.
+        let counts = !is_title || text.starts_with(OURS);
+        if names_key && !subject.is_empty() && counts && can_be_trailer(&text) {
+            text = with(&format!("\"{subject}\""));
+        }
+
+        let is_blank = text.trim().is_empty();
+        is_title &= !(has_title && is_blank);
+        has_title |= !is_blank;
+        filled.push_str(&text);
+        filled.push('\n');
+    }
+    filled
 }
 
 /// The message of a merge of the branch `base` into the sync branch `branch`.
@@ -352,9 +403,17 @@ fn is_trailer(line: &str) -> bool {
         || line.chars().all(|c| c == '-')
 }
 
+/// Whether any program could take a line for a trailer. git accepts more forms than [`is_trailer`].
+fn can_be_trailer(line: &str) -> bool {
+    let is_token = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let key = line.split_once(':').map(|(key, _)| key.trim());
+    is_trailer(line) || key.is_some_and(|key| !key.is_empty() && key.chars().all(is_token))
+}
+
 /// Whether a paragraph consists of the trailers of a sync only.
 fn is_block_of_sync(paragraph: &str) -> bool {
-    paragraph.starts_with(PROJECT) && paragraph.lines().all(|line| line.starts_with(OURS))
+    let is_own = |line: &str| line.starts_with(OURS) || line.starts_with(CO_AUTHOR);
+    paragraph.starts_with(PROJECT) && paragraph.lines().all(is_own)
 }
 
 /// The value of the first trailer with this key.
@@ -397,6 +456,49 @@ mod tests {
             ("docs\n\nSigned-off-by: \n", false),
         ] {
             assert_eq!(ends_with_trailers(message), expected, "{message}");
+        }
+    }
+
+    #[test]
+    fn subject_is_never_a_trailer() {
+        for (template, subject, expected) in [
+            ("{subject}", "docs: explain", "docs: explain"),
+            (
+                "{project}: {subject}",
+                "Codex-Project: x",
+                "p: Codex-Project: x",
+            ),
+            ("{subject}", "Codex-Project: x", "\"Codex-Project: x\""),
+            (
+                "x\n\n{subject}",
+                "Codex-Project: x",
+                "x\n\n\"Codex-Project: x\"",
+            ),
+            (
+                "x\n\n{subject}",
+                "Signed-off-by : E",
+                "x\n\n\"Signed-off-by : E\"",
+            ),
+            ("x\n\n{subject}", "Reviewed-by:E", "x\n\n\"Reviewed-by:E\""),
+            ("x\n\n{subject}", "Explain it", "x\n\nExplain it"),
+            (
+                "x\n\nCodex-{subject}",
+                "Project: x",
+                "x\n\nCodex-\"Project: x\"",
+            ),
+            (
+                "x\n\n{subject}: y",
+                "Codex-Project",
+                "x\n\n\"Codex-Project\": y",
+            ),
+            ("x\n\nChange: {subject}", "Bug: 1", "x\n\nChange: Bug: 1"),
+            ("{subject}\n\n{subject}", "a: b", "a: b\n\n\"a: b\""),
+            ("{subject}\n\nFrom {project}", "", "From p"),
+            ("x\n\n{subject}", "{project}", "x\n\n{project}"),
+        ] {
+            let filled = fill_lines(template, &[("project", Some("p"))], subject);
+            assert_eq!(filled.trim(), expected, "{template} {subject}");
+            assert_eq!(RecordedSyncs::parse(&filled), RecordedSyncs::default());
         }
     }
 
@@ -444,6 +546,28 @@ mod tests {
             (
                 "Sync\n\nCodex-Project: a\n\nSync\n\nCodex-Project: b",
                 "a b",
+                false,
+            ),
+            // The authors of source commits.
+            (
+                "Sync\n\nCodex-Project: a\nCo-authored-by: B <b@b>\nCo-authored-by: C <c@c>",
+                "a",
+                false,
+            ),
+            ("Sync\n\nCo-authored-by: B <b@b>", "", false),
+            (
+                "Sync\n\nCodex-Project: a\nCo-authored-by: B <b@b>\n\nSync\n\nCodex-Project: b\nCo-authored-by: C <c@c>",
+                "a b",
+                false,
+            ),
+            (
+                "P (#1)\n\n* Sync\n\nCodex-Project: a\nCo-authored-by: B <b@b>\n\n* Sync\n\nCodex-Project: b\nCo-authored-by: B <b@b>\n\n---------\n\nCo-authored-by: B <b@b>",
+                "a b",
+                false,
+            ),
+            (
+                "Correct\n\nCodex-Project: a\nCo-authored-by: B <b@b>\nmore\n\nCodex-Project: b",
+                "b",
                 false,
             ),
             ("P\n\n* Sync\n\nCodex-Project: a\n\n* Correct it", "a", true),

@@ -5,6 +5,7 @@ use std::io;
 
 use rayon::prelude::*;
 
+use super::credits::Credits;
 use super::plan::Planned;
 use super::scan::{Scanned, SourceFailure};
 use crate::codex::objects::commit_builder::{self, Built, NewChain, NewCommit, NewMerge, Sign};
@@ -62,6 +63,7 @@ pub(super) struct Committer<'r> {
     authorship: Authorship<'r>,
     /// The source revision of each project that was committed before, by index.
     revisions: BTreeMap<usize, Option<SourceRevision>>,
+    credits: Credits,
 }
 
 impl<'r> Committer<'r> {
@@ -69,6 +71,7 @@ impl<'r> Committer<'r> {
         Self {
             authorship: Authorship::new(request),
             revisions: BTreeMap::new(),
+            credits: Credits::default(),
         }
     }
 
@@ -100,6 +103,7 @@ impl<'r> Committer<'r> {
         for (_, planned) in plans {
             self.add_revisions(request, scanned, planned, warnings);
         }
+        self.add_credits(request, plans, warnings);
         let chains: Vec<_> = plans
             .iter()
             .map(|(target, planned)| self.chain(request, session, *target, planned))
@@ -165,6 +169,7 @@ impl<'r> Committer<'r> {
                 plan,
                 revision: self.revisions.get(&index).and_then(Option::as_ref),
                 work_id,
+                credit: self.credits.of(index),
             }
             .text(),
             Task::Retire { .. } => retire_message(workspace, project, work_id),
@@ -203,6 +208,24 @@ impl<'r> Committer<'r> {
         for error in self.find_revisions(request, scanned, planned) {
             let message = format!("commits do not name their source revision: {error}");
             request.warn(warnings, None, message);
+        }
+    }
+
+    /// Finds the source commits of the projects that change, if the messages depend on them, and warns
+    /// about repositories that cannot be read.
+    fn add_credits(
+        &mut self,
+        request: &SyncRequest<'_>,
+        plans: &[(usize, &Planned)],
+        warnings: &mut Vec<Warning>,
+    ) {
+        let own = self.authorship.identity.author.email();
+        for error in self.credits.find(request, plans, own) {
+            // The warning about source revisions has the same reason.
+            if !request.workspace.commit.trailers {
+                let message = format!("commits do not name their source commits: {error}");
+                request.warn(warnings, None, message);
+            }
         }
     }
 

@@ -25,6 +25,7 @@ mod check;
 mod checked_file;
 mod commit;
 mod compare;
+mod credits;
 mod documents;
 mod drift;
 mod isolation;

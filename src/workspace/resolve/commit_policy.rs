@@ -31,13 +31,22 @@ pub(super) fn resolve(configuration: &Configuration, findings: &mut Findings) ->
         message,
         author: author(configuration, findings),
         trailers: with_default(commit.trailers, "commit.trailers"),
+        credit: with_default(commit.credit, "commit.credit"),
         sign: with_default(commit.sign, "commit.sign"),
     }
 }
 
 /// Reports an unknown placeholder. The values are only known when a commit is made.
 fn check_placeholders(configuration: &Configuration, message: &str, findings: &mut Findings) {
-    const KNOWN: [&str; 6] = ["count", "project", "org", "codex_repo", "env", "branch"];
+    const KNOWN: [&str; 7] = [
+        "count",
+        "project",
+        "org",
+        "codex_repo",
+        "env",
+        "branch",
+        "subject",
+    ];
     let values = KNOWN.map(|name| (name, Some("")));
     if let Err(unfilled @ Unfilled::Unknown { .. }) = template::fill(message, &values) {
         let problem = template::problem("commit.message", unfilled);
