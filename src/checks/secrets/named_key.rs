@@ -158,17 +158,17 @@ fn has_secret_name(contents: &[u8], value: &Range<usize>) -> bool {
         return false;
     };
     let name = start + name.start();
-    let before = &contents[name.saturating_sub(NAME_LEAD)..name];
-    let same_line = before.rsplit(|byte| *byte == b'\n').next();
-    let name = &contents[name - same_line.map_or(0, <[u8]>::len)..value.start];
+    let lead = &contents[name.saturating_sub(NAME_LEAD)..name];
+    let line = lead.rsplit(|byte| *byte == b'\n').next().unwrap_or(lead);
+    let name = &contents[name - line.len()..value.start];
 
     let is_public = [&PUBLIC_NAMES, &PUBLIC_SECRET_NAMES, &DIGEST_WORDS]
         .iter()
         .any(|words| words.is_any_in(name));
-    let is_for_show = PLACEHOLDERS.begins_word_in(name) || TEST_WORDS.begins_word_in(name);
+    let is_example = PLACEHOLDERS.begins_word_in(name) || TEST_WORDS.begins_word_in(name);
     let groups = contents[value.clone()].split(|byte| *byte == b'-');
     let is_uuid = groups.map(<[u8]>::len).eq(UUID);
-    value.len() >= MIN_NAMED && !is_uuid && !is_public && !is_for_show
+    value.len() >= MIN_NAMED && !is_uuid && !is_public && !is_example
 }
 
 /// The service of a value that looks like a key.
