@@ -6,52 +6,20 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::ErrorReport;
-use super::harmless::harmless_json;
-use super::json::WarningDocument;
-use crate::object::ObjectId;
-use crate::workspace::Workspace;
+use super::query::{QueryReport, QueryResult};
 
 /// The result of `fetch`.
+pub(crate) type FetchReport = QueryReport<FetchResult>;
+
+/// What `fetch` read.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-pub(crate) struct FetchReport {
-    /// The version of the document's format.
-    pub schema_version: u32,
-    /// The command that was run.
-    pub command: &'static str,
-    /// The codex; `null` if the configuration could not be read.
-    pub remote: Option<FetchedRemote>,
+#[schemars(rename = "Fetch")]
+pub(crate) struct FetchResult {
     /// The documents in the order of the URIs, each once. Those of one URI are in the order of their
     /// paths.
     pub documents: Vec<FetchedDocument>,
     /// The URIs that have no document.
     pub failures: Vec<FetchFailure>,
-    /// Problems that did not stop the command.
-    pub warnings: Vec<WarningDocument>,
-    /// The error that ended the command.
-    pub error: Option<ErrorReport>,
-    /// The exit status.
-    pub exit_code: u8,
-}
-
-/// The codex.
-#[derive(Debug, Serialize, JsonSchema)]
-pub(crate) struct FetchedRemote {
-    /// The URL, without secrets.
-    pub url: String,
-    /// The branch; `null` if the remote was not queried.
-    pub branch: Option<String>,
-    /// The tip of the branch; `null` if the remote was not queried, or has no commits.
-    pub tip: Option<String>,
-}
-
-impl FetchedRemote {
-    pub(crate) fn new(workspace: &Workspace, branch: Option<&str>, tip: Option<ObjectId>) -> Self {
-        Self {
-            url: workspace.remote.url.to_string(),
-            branch: branch.map(str::to_owned),
-            tip: tip.map(|tip| tip.to_string()),
-        }
-    }
 }
 
 /// A document of the codex.
@@ -114,28 +82,11 @@ pub(crate) struct FetchFailure {
     pub error: ErrorReport,
 }
 
-impl FetchReport {
-    /// The document of a command that has fetched nothing yet.
-    pub(crate) fn new() -> Self {
-        Self {
-            schema_version: 1,
-            command: "fetch",
-            ..Self::default()
-        }
-    }
+impl QueryResult for FetchResult {
+    const COMMAND: &'static str = "fetch";
 
-    /// The document of a command that failed.
-    pub(crate) fn failed(error: ErrorReport, exit_code: u8) -> Self {
-        Self {
-            error: Some(error),
-            exit_code,
-            ..Self::new()
-        }
-    }
-
-    /// The document as text.
-    pub(crate) fn text(&self) -> String {
-        harmless_json(self)
+    fn failures(&self) -> impl Iterator<Item = &ErrorReport> {
+        self.failures.iter().map(|failure| &failure.error)
     }
 }
 
@@ -149,26 +100,21 @@ pub(crate) fn encode(contents: &[u8]) -> (ContentEncoding, String) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::harmless::harmless_json;
     use super::*;
 
     #[test]
     fn content_is_the_same_after_characters_were_escaped() {
         let content = "a\u{1b}[2J\u{9b}2J\u{202e}\u{e9}\n";
-        let report = FetchReport {
-            documents: Vec::new(),
-            failures: vec![FetchFailure {
-                uri: content.to_owned(),
-                error: ErrorReport {
-                    kind: "x".into(),
-                    message: String::new(),
-                    hints: Vec::new(),
-                    causes: Vec::new(),
-                    ..ErrorReport::default()
-                },
-            }],
-            ..FetchReport::new()
+        let failure = FetchFailure {
+            uri: content.to_owned(),
+            error: ErrorReport::default(),
         };
-        let text = report.text();
+        let result = FetchResult {
+            documents: Vec::new(),
+            failures: vec![failure],
+        };
+        let text = harmless_json(&result);
         assert!(!text.contains(['\u{1b}', '\u{9b}', '\u{202e}']));
         let parsed: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(parsed["failures"][0]["uri"], content);

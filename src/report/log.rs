@@ -5,35 +5,25 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::commit::{CommitDocument, SourceRevisionDocument};
-use super::fetch::FetchedRemote;
-use super::harmless::harmless_json;
-use super::json::WarningDocument;
+use super::query::{QueryReport, QueryResult};
 use super::table::columns;
-use super::{ErrorReport, width};
+use super::width;
 use crate::codex::objects::commit_message::RecordedChange;
 use crate::forge::web_page::KnownForges;
 use crate::paths::escaped;
 use crate::sync::sync_log::LoggedSync;
 
 /// The result of `log`.
+pub(crate) type LogReport = QueryReport<LogResult>;
+
+/// What `log` found.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-pub(crate) struct LogReport {
-    /// The version of the document's format.
-    pub schema_version: u32,
-    /// The command that was run.
-    pub command: &'static str,
-    /// The codex; `null` if the configuration could not be read.
-    pub remote: Option<FetchedRemote>,
+#[schemars(rename = "Log")]
+pub(crate) struct LogResult {
     /// The syncs, newest first.
     pub syncs: Vec<LoggedSyncDocument>,
     /// Whether there may be older syncs than those in `syncs`.
     pub has_older: bool,
-    /// Problems that did not stop the command.
-    pub warnings: Vec<WarningDocument>,
-    /// The error that ended the command.
-    pub error: Option<ErrorReport>,
-    /// The exit status.
-    pub exit_code: u8,
 }
 
 /// A commit that a sync made, for one project. A commit that combines those of several syncs is
@@ -92,30 +82,11 @@ pub(crate) struct MovedFromDocument {
     pub directory: String,
 }
 
-impl LogReport {
-    /// The document of a command that has read nothing yet.
-    pub(crate) fn new() -> Self {
-        Self {
-            schema_version: 1,
-            command: "log",
-            ..Self::default()
-        }
-    }
+impl QueryResult for LogResult {
+    const COMMAND: &'static str = "log";
+}
 
-    /// The document of a command that failed.
-    pub(crate) fn failed(error: ErrorReport, exit_code: u8) -> Self {
-        Self {
-            error: Some(error),
-            exit_code,
-            ..Self::new()
-        }
-    }
-
-    /// The JSON document as text.
-    pub(crate) fn json(&self) -> String {
-        harmless_json(self)
-    }
-
+impl LogResult {
     /// The table for people. If it is wider than the terminal, columns are left out.
     pub(crate) fn table(&self, terminal: Option<usize>) -> String {
         if self.syncs.is_empty() {

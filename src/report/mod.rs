@@ -20,6 +20,7 @@ pub(crate) mod plan_comment;
 pub(crate) mod progress;
 mod project_table;
 pub(crate) mod projects;
+pub(crate) mod query;
 pub(crate) mod snippet;
 pub(crate) mod style;
 mod sync_branches;

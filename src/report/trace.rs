@@ -8,9 +8,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::commit::{CommitDocument, SourceRevisionDocument};
-use super::fetch::FetchedRemote;
-use super::harmless::harmless_json;
-use super::json::WarningDocument;
+use super::query::{QueryReport, QueryResult};
 use super::style::Style;
 use super::{ErrorReport, ago};
 use crate::forge::web_page::KnownForges;
@@ -22,24 +20,16 @@ use crate::workspace::codex_selector::project_and_path;
 use crate::workspace::document_uri::uri_of;
 
 /// The result of `trace`.
+pub(crate) type TraceReport = QueryReport<TraceResult>;
+
+/// What `trace` found.
 #[derive(Debug, Default, Serialize, JsonSchema)]
-pub(crate) struct TraceReport {
-    /// The version of the document's format.
-    pub schema_version: u32,
-    /// The command that was run.
-    pub command: &'static str,
-    /// The codex; `null` if the configuration could not be read.
-    pub remote: Option<FetchedRemote>,
+#[schemars(rename = "Trace")]
+pub(crate) struct TraceResult {
     /// The files in the order of the arguments, each once.
     pub files: Vec<TracedFileDocument>,
     /// The arguments that could not be traced.
     pub failures: Vec<TraceFailure>,
-    /// Problems that did not stop the command.
-    pub warnings: Vec<WarningDocument>,
-    /// The error that ended the command.
-    pub error: Option<ErrorReport>,
-    /// The exit status.
-    pub exit_code: u8,
 }
 
 /// A file of the codex, and where it comes from.
@@ -109,30 +99,15 @@ pub(crate) struct TraceFailure {
     pub error: ErrorReport,
 }
 
-impl TraceReport {
-    /// The document of a command that has read nothing yet.
-    pub(crate) fn new() -> Self {
-        Self {
-            schema_version: 1,
-            command: "trace",
-            ..Self::default()
-        }
-    }
+impl QueryResult for TraceResult {
+    const COMMAND: &'static str = "trace";
 
-    /// The document of a command that failed.
-    pub(crate) fn failed(error: ErrorReport, exit_code: u8) -> Self {
-        Self {
-            error: Some(error),
-            exit_code,
-            ..Self::new()
-        }
+    fn failures(&self) -> impl Iterator<Item = &ErrorReport> {
+        self.failures.iter().map(|failure| &failure.error)
     }
+}
 
-    /// The JSON document as text.
-    pub(crate) fn json(&self) -> String {
-        harmless_json(self)
-    }
-
+impl TraceResult {
     /// The lines for people. `now` is in seconds since the epoch.
     pub(crate) fn text(&self, style: Style, now: i64) -> String {
         let files: Vec<_> = self

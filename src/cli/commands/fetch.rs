@@ -7,18 +7,19 @@ use std::time::Duration;
 
 use bstr::{BString, ByteSlice};
 
+use super::codex_query::finish_query;
 use super::document_target::DocumentTarget;
-use super::finish;
 use super::run_output::RunOutput;
-use crate::cli::args::{FetchArgs, Format};
+use crate::cli::args::FetchArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::exit;
 use crate::paths::{escaped, shown};
 use crate::report::fetch::{
-    FetchFailure, FetchReport, FetchedDocument, FetchedFrom, FetchedRemote, encode,
+    FetchFailure, FetchReport, FetchResult, FetchedDocument, FetchedFrom, encode,
 };
 use crate::report::json::WarningDocument;
+use crate::report::query::QueriedCodex;
 use crate::sync::SyncRequest;
 use crate::sync::fetch::{CacheUse, CodexDocument, FetchOutcome, ReadFrom, fetch};
 use crate::workspace::Workspace;
@@ -27,31 +28,11 @@ use crate::workspace::document_uri::{DocumentUri, uri_of};
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(arguments: &FetchArgs, context: &Context) -> u8 {
-    let json = arguments.format.is_json();
-    match fetch_and_write(arguments, context) {
-        Ok(report) if json => {
-            for failure in &report.failures {
-                context.terminal.annotate(None, &failure.error);
-            }
-            context.terminal.result(&report.text());
-            report.exit_code
-        }
-        Ok(report) => {
-            for failure in &report.failures {
-                context.terminal.error(None, &failure.error);
-            }
-            report.exit_code
-        }
-        Err(error) if json => {
-            context.terminal.annotate(None, &error.report);
-            let exit = error.exit;
-            context
-                .terminal
-                .result(&FetchReport::failed(error.report, exit).text());
-            exit
-        }
-        Err(error) => finish(Err(error), false, context),
-    }
+    let report = fetch_and_write(arguments, context);
+    // Documents that are not a part of the JSON document are written already.
+    finish_query(report, arguments.format.is_json(), context, |_| {
+        String::new()
+    })
 }
 
 /// Fetches the documents, writes them unless they are a part of the JSON document, and returns that.
@@ -66,12 +47,7 @@ fn fetch_and_write(arguments: &FetchArgs, context: &Context) -> Result<FetchRepo
     let target = DocumentTarget::new(arguments.output.as_deref(), is_one, context)?;
 
     let is_json = arguments.format.is_json();
-    let output = RunOutput {
-        command: "fetch",
-        format: if is_json { Format::Json } else { Format::Human },
-        changes: false,
-        check: false,
-    };
+    let output = RunOutput::of_query("fetch", is_json);
     let reporter = output.reporter(context);
     let mut warnings = output.warnings(&configuration, Vec::new(), reporter.as_ref());
     let request = SyncRequest {
@@ -95,6 +71,7 @@ fn fetch_and_write(arguments: &FetchArgs, context: &Context) -> Result<FetchRepo
         .collect();
     for document in outcome.documents {
         report
+            .result
             .documents
             .push(deliver(document, &target, is_json, &workspace, context)?);
     }
@@ -112,15 +89,14 @@ fn report(outcome: &FetchOutcome, workspace: &Workspace) -> FetchReport {
         (failure, error.exit)
     });
     let (failures, exits): (Vec<_>, Vec<_>) = failures.unzip();
-    FetchReport {
-        remote: Some(FetchedRemote::new(
-            workspace,
-            outcome.branch.as_deref(),
-            outcome.tip,
-        )),
+    let codex = QueriedCodex::new(workspace, outcome.branch.as_deref(), outcome.tip);
+    let result = FetchResult {
+        documents: Vec::new(),
         failures,
+    };
+    FetchReport {
         exit_code: exit::first(exits),
-        ..FetchReport::new()
+        ..FetchReport::new(codex, result)
     }
 }
 

@@ -1,39 +1,25 @@
 //! `log`: the syncs that the history of the codex records.
 
-use super::finish;
+use super::codex_query::finish_query;
 use super::run_output::RunOutput;
-use crate::cli::args::{Format, LogArgs};
+use crate::cli::args::LogArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::config::problem::closest;
 use crate::forge::web_page::KnownForges;
 use crate::glob::{Glob, is_pattern};
-use crate::report::fetch::FetchedRemote;
 use crate::report::json::WarningDocument;
-use crate::report::log::{LogReport, LoggedSyncDocument};
+use crate::report::log::{LogReport, LogResult, LoggedSyncDocument};
+use crate::report::query::QueriedCodex;
 use crate::sync::sync_log::{self, LogQuery, SyncLog};
 use crate::workspace::{SelectError, Workspace};
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(arguments: &LogArgs, context: &Context) -> u8 {
-    let json = arguments.output.is_json();
-    match report(arguments, context) {
-        Ok(report) => {
-            context.terminal.result(&match json {
-                true => report.json(),
-                false => report.table(context.terminal.width),
-            });
-            report.exit_code
-        }
-        Err(error) if json => {
-            context.terminal.annotate(None, &error.report);
-            let exit = error.exit;
-            let report = LogReport::failed(error.report, exit);
-            context.terminal.result(&report.json());
-            exit
-        }
-        Err(error) => finish(Err(error), false, context),
-    }
+    let report = report(arguments, context);
+    finish_query(report, arguments.output.is_json(), context, |log| {
+        log.table(context.terminal.width)
+    })
 }
 
 fn report(arguments: &LogArgs, context: &Context) -> Result<LogReport, CommandError> {
@@ -47,15 +33,7 @@ fn report(arguments: &LogArgs, context: &Context) -> Result<LogReport, CommandEr
         limit: arguments.limit,
     };
 
-    let output = RunOutput {
-        command: "log",
-        format: match arguments.output.is_json() {
-            true => Format::Json,
-            false => Format::Human,
-        },
-        changes: false,
-        check: false,
-    };
+    let output = RunOutput::of_query("log", arguments.output.is_json());
     let reporter = output.reporter(context);
     let mut warnings = output.warnings(&configuration, Vec::new(), reporter.as_ref());
     let request = context.sync_request(&configuration, &workspace, Vec::new(), reporter);
@@ -67,14 +45,16 @@ fn report(arguments: &LogArgs, context: &Context) -> Result<LogReport, CommandEr
 
     let forges = KnownForges::new(&workspace, configuration.environment());
     let syncs = log.syncs.iter();
-    Ok(LogReport {
-        remote: Some(FetchedRemote::new(&workspace, Some(&log.branch), log.tip)),
+    let codex = QueriedCodex::new(&workspace, Some(&log.branch), log.tip);
+    let result = LogResult {
         syncs: syncs
             .map(|sync| LoggedSyncDocument::new(sync, &forges))
             .collect(),
         has_older: log.has_older,
+    };
+    Ok(LogReport {
         warnings: warnings.iter().map(WarningDocument::new).collect(),
-        ..LogReport::new()
+        ..LogReport::new(codex, result)
     })
 }
 

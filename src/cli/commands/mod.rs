@@ -3,6 +3,7 @@
 
 mod artifact;
 pub(crate) mod cache;
+mod codex_query;
 pub(crate) mod completions;
 pub(crate) mod config;
 mod config_update;
@@ -124,7 +125,7 @@ pub(crate) fn usage_error_document(
         Some("rename") => "rename",
         Some("log") => return LogReport::failed(error.report, error.exit).json(),
         Some("trace") => return TraceReport::failed(error.report, error.exit).json(),
-        Some("fetch") => return FetchReport::failed(error.report, error.exit).text(),
+        Some("fetch") => return FetchReport::failed(error.report, error.exit).json(),
         _ => return error_document(&error),
     };
     let exit = error.exit;

@@ -38,6 +38,16 @@ pub(super) struct RunOutput {
 }
 
 impl RunOutput {
+    /// The output of a command that reads the codex and changes nothing.
+    pub(super) fn of_query(command: &'static str, json: bool) -> Self {
+        Self {
+            command,
+            format: if json { Format::Json } else { Format::Human },
+            changes: false,
+            check: false,
+        }
+    }
+
     /// Returns the reporter to pass to the run.
     pub(super) fn reporter(self, context: &Context) -> Arc<dyn Reporter> {
         let terminal = context.terminal.clone();

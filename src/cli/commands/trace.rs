@@ -1,43 +1,23 @@
 //! `trace`: where files of the codex come from.
 
-use super::finish;
+use super::codex_query::finish_query;
 use super::run_output::RunOutput;
-use crate::cli::args::{Format, TraceArgs};
+use crate::cli::args::TraceArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::exit;
 use crate::forge::web_page::KnownForges;
-use crate::report::fetch::FetchedRemote;
 use crate::report::json::WarningDocument;
-use crate::report::trace::{TraceFailure, TraceReport, TracedFileDocument};
+use crate::report::query::QueriedCodex;
+use crate::report::trace::{TraceFailure, TraceReport, TraceResult, TracedFileDocument};
 use crate::sync::trace::{TraceTarget, trace};
 
 /// Runs the command and returns the exit status.
 pub(crate) fn run(arguments: &TraceArgs, context: &Context) -> u8 {
-    let json = arguments.output.is_json();
-    match report(arguments, context) {
-        Ok(report) => {
-            for failure in &report.failures {
-                match json {
-                    true => context.terminal.annotate(None, &failure.error),
-                    false => context.terminal.error(None, &failure.error),
-                }
-            }
-            context.terminal.result(&match json {
-                true => report.json(),
-                false => report.text(context.terminal.out, context.now()),
-            });
-            report.exit_code
-        }
-        Err(error) if json => {
-            context.terminal.annotate(None, &error.report);
-            let exit = error.exit;
-            let report = TraceReport::failed(error.report, exit);
-            context.terminal.result(&report.json());
-            exit
-        }
-        Err(error) => finish(Err(error), false, context),
-    }
+    let report = report(arguments, context);
+    finish_query(report, arguments.output.is_json(), context, |trace| {
+        trace.text(context.terminal.out, context.now())
+    })
 }
 
 fn report(arguments: &TraceArgs, context: &Context) -> Result<TraceReport, CommandError> {
@@ -48,15 +28,7 @@ fn report(arguments: &TraceArgs, context: &Context) -> Result<TraceReport, Comma
     let targets = targets.collect::<Result<Vec<_>, _>>();
     let targets = targets.map_err(|error| CommandError::from(&error))?;
 
-    let output = RunOutput {
-        command: "trace",
-        format: match arguments.output.is_json() {
-            true => Format::Json,
-            false => Format::Human,
-        },
-        changes: false,
-        check: false,
-    };
+    let output = RunOutput::of_query("trace", arguments.output.is_json());
     let reporter = output.reporter(context);
     let warnings = output.warnings(&configuration, Vec::new(), reporter.as_ref());
     let request = context.sync_request(&configuration, &workspace, Vec::new(), reporter);
@@ -77,16 +49,14 @@ fn report(arguments: &TraceArgs, context: &Context) -> Result<TraceReport, Comma
     let files = outcome.files.iter().zip(std::iter::repeat(outcome.tip));
     let files = files
         .filter_map(|(file, tip)| Some(TracedFileDocument::new(file, tip?, &workspace, &forges)));
-    Ok(TraceReport {
-        remote: Some(FetchedRemote::new(
-            &workspace,
-            Some(&outcome.branch),
-            outcome.tip,
-        )),
+    let codex = QueriedCodex::new(&workspace, Some(&outcome.branch), outcome.tip);
+    let result = TraceResult {
         files: files.collect(),
         failures,
+    };
+    Ok(TraceReport {
         warnings: warnings.iter().map(WarningDocument::new).collect(),
         exit_code: exit::first(exits),
-        ..TraceReport::new()
+        ..TraceReport::new(codex, result)
     })
 }
