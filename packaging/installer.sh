@@ -3,7 +3,8 @@
 #
 #   sh fractary-codex-installer.sh [--version VERSION] [--directory DIRECTORY] [--uninstall]
 #
-# The default directory is ~/.local/bin. INSTALLER_DOWNLOAD_URL is the base URL of a mirror of the release's files.
+# The default directory is ~/.local/bin. If the directory's name is `bin`, man pages and completions are installed in `share`
+# beside it, where `man` and the shells search for them. INSTALLER_DOWNLOAD_URL is the base URL of a mirror of the release's files.
 # Exit status: 2 for wrong arguments, 3 if there is no archive for this system or it cannot be downloaded, 1 for other errors.
 set -eu
 
@@ -38,13 +39,26 @@ case $directory in
   *) directory=$PWD/$directory ;;
 esac
 
+# The directory for man pages and completions; empty if there is none.
+case $directory in
+  */bin) share=${directory%bin}share ;;
+  *) share= ;;
+esac
+bash=bash-completion/completions
+zsh=zsh/site-functions
+fish=fish/vendor_completions.d
+
 if $uninstall; then
-  for program in fractary-codex fractary; do
-    [ ! -e "$directory/$program" ] || {
-      rm "$directory/$program"
-      echo "removed $directory/$program"
-    }
+  set -- "$directory/fractary-codex" "$directory/fractary"
+  if [ -n "$share" ]; then
+    set -- "$@" "$share"/man/man1/fractary.1 "$share"/man/man1/fractary-codex.1 "$share"/man/man1/fractary-codex-*.1 \
+      "$share/$bash/fractary-codex" "$share/$bash/fractary" "$share/$zsh/_fractary-codex" \
+      "$share/$fish/fractary-codex.fish" "$share/$fish/fractary.fish"
+  fi
+  for file; do
+    [ ! -e "$file" ] || rm "$file"
   done
+  echo "removed fractary-codex and fractary from $directory"
   exit 0
 fi
 
@@ -109,6 +123,15 @@ for program in fractary-codex fractary; do
   chmod 755 "$directory/.$program.new"
   mv "$directory/.$program.new" "$directory/$program"
 done
+if [ -n "$share" ]; then
+  mkdir -p "$share/man/man1" "$share/$bash" "$share/$zsh" "$share/$fish"
+  cp "$temporary/$name"/man/*.1 "$share/man/man1/"
+  cp "$temporary/$name/completions/_fractary-codex" "$share/$zsh/"
+  for program in fractary-codex fractary; do
+    cp "$temporary/$name/completions/$program.bash" "$share/$bash/$program"
+    cp "$temporary/$name/completions/$program.fish" "$share/$fish/"
+  done
+fi
 echo "installed fractary-codex $version and fractary in $directory (SHA-256 of the archive: $found)"
 case :$PATH: in
   *:"$directory":*) ;;

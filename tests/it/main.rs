@@ -64,3 +64,4 @@ mod transport;
 mod trust;
 mod usage;
 mod verdicts;
+mod versions;
