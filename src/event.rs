@@ -35,11 +35,13 @@ pub enum Stage {
 #[non_exhaustive]
 pub enum Event {
     /// A stage began.
+    #[schemars(title = "StartedEvent")]
     Started {
         /// The stage.
         stage: Stage,
     },
     /// A stage made progress.
+    #[schemars(title = "ProgressEvent")]
     Progress {
         /// The stage.
         stage: Stage,
@@ -56,13 +58,16 @@ pub enum Event {
         bytes: Option<u64>,
     },
     /// A stage ended.
+    #[schemars(title = "FinishedEvent")]
     Finished {
         /// The stage.
         stage: Stage,
     },
     /// The run waits for another run on this machine that uses the same remote, clone or cache.
+    #[schemars(title = "WaitingEvent")]
     Waiting,
     /// The push did not land and is retried on top of the current tip.
+    #[schemars(title = "RetryingEvent")]
     Retrying {
         /// The number of attempts so far.
         attempt: u32,
@@ -76,18 +81,29 @@ pub enum Event {
         delay: Duration,
     },
     /// The server rejected a push, and a part of its projects is pushed.
+    #[schemars(title = "PushingPartEvent")]
     PushingPart {
         /// The number of projects in the next push.
         projects: usize,
         /// The number of projects that change and are not known to be rejected.
         of: usize,
     },
+    /// A push was sent completely, and the server processes it: it stores the objects and runs its
+    /// hooks.
+    #[schemars(title = "AwaitingServerEvent")]
+    AwaitingServer {
+        /// The last line that the server sent meanwhile, such as its progress or the output of a
+        /// hook. Without one, `null`.
+        message: Option<String>,
+    },
     /// The server sent a message with a push that is not an error.
+    #[schemars(title = "ServerWordsEvent")]
     ServerWords {
         /// The message, one string per line.
         lines: Vec<String>,
     },
     /// A problem that does not stop the run.
+    #[schemars(title = "WarningEvent")]
     Warning {
         /// The affected project, if it is a single one.
         project: Option<String>,

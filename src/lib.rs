@@ -117,6 +117,9 @@
 //! | **output and errors** | |
 //! | a new output format | `cli::args::output`: `Format`, for commands that report events while they run, and `DocumentFormat`, for all others; the compiler then names the functions that distinguish formats; check the users of `DocumentArgs::is_json` and `Format::is_for_people` by hand; its text is a file in `report` |
 //! | the message, hints and exit status of an error | the message is in the error type of the module, hints in `cli::error_report`, exit statuses in `cli::exit` |
+//! | the progress on a terminal, and what a push waits for | `report::progress`; the events are in `event`, and `RemoteContext::report_awaited` in `codex::remote::context` reports the lines of the server |
+//! | what `-v` says of a run and of each project | `sync::decisions` and `log_base` in `sync::remote_session`; `cli::log_lines` writes the log as text, with the names of the stages |
+//! | a message is wrapped at the width of the terminal | `report::wrap` |
 //! | the page of `status --html` | `templates/`, `report::page` |
 //! | a name, a path or a message of others is printed safely | `escaped` and `shown` in `paths`; `report::harmless` in JSON documents |
 //!

@@ -584,6 +584,21 @@ pub enum ProjectError {
     Patterns(Vec<InvalidPattern>),
 }
 
+impl ProjectError {
+    /// The error in a few words, without names.
+    pub fn in_short(&self) -> &'static str {
+        match self {
+            Self::Scan(ScanError::Root { .. } | ScanError::RootNotCommitted { .. }) => {
+                "root missing"
+            }
+            Self::Scan(ScanError::Changed { .. }) => "file changed while read",
+            Self::Scan(_) => "sources unreadable",
+            Self::Cache(_) => "cache unusable",
+            Self::Patterns(_) => "patterns unusable",
+        }
+    }
+}
+
 /// A problem that did not stop the run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

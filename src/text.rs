@@ -1,11 +1,21 @@
 //! Formatting of text for people.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 /// Formats a count with its noun: `1 file`, `3 files`.
 pub(crate) fn pluralize<N: Display + PartialEq + From<u8>>(count: N, noun: &str) -> String {
     let plural = if count == N::from(1) { "" } else { "s" };
     format!("{count} {noun}{plural}")
+}
+
+/// A duration with the precision that matters to a person.
+pub(crate) fn elapsed(duration: Duration) -> String {
+    match duration.as_secs() {
+        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        seconds @ 10..60 => format!("{seconds} s"),
+        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
 }
 
 /// A text as one word for a shell, quoted in any case.

@@ -51,6 +51,7 @@ impl Cache {
         };
         let path = self.path.clone();
         let error = |source| write_error(&path, source);
+        let _span = tracing::debug_span!("copy", to = %path.display()).entered();
 
         // All contents are written before the first file is replaced. If the disk is full, the cache
         // stays as it is.

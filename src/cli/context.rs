@@ -88,6 +88,7 @@ impl Context {
         if let Ok((configuration, workspace)) = &loaded {
             span.record("files", configuration.files().len())
                 .record("projects", workspace.projects.len());
+            tracing::info!("configuration: {}", configuration.sources().join(", "));
         }
         Ok(loaded)
     }

@@ -7,6 +7,7 @@ mod commands;
 mod context;
 mod error_report;
 mod exit;
+mod log_lines;
 mod signals;
 mod sync_preset;
 mod terminal;

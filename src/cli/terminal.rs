@@ -4,11 +4,14 @@
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, OnceLock};
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry};
 
 use super::args::{Global, LogFormat, When};
 use super::command_error::CommandError;
 use super::exit;
+use super::log_lines::LogLines;
 use crate::checks::{Finding, Severity};
 use crate::codex::remote::server_message::{is_of_server, marked};
 use crate::environment::Environment;
@@ -17,6 +20,7 @@ use crate::paths::escaped;
 use crate::report::issue::Issue;
 use crate::report::snippet::snippet;
 use crate::report::style::Style;
+use crate::report::wrap::wrap;
 use crate::report::{ErrorReport, github};
 use crate::text::pluralize;
 
@@ -69,7 +73,7 @@ pub(crate) struct Terminal {
     pub(crate) width: Option<usize>,
     /// The width in columns, if standard error is a terminal.
     err_width: Option<usize>,
-    /// Whether progress bars are drawn.
+    /// Whether progress bars are drawn. They are not with `-v`, whose lines would be among them.
     pub(crate) bars: bool,
     /// Whether long lists are shown in full.
     pub(crate) verbose: bool,
@@ -113,6 +117,7 @@ impl Terminal {
                 && !dumb
                 && !global.no_progress
                 && !global.quiet
+                && global.verbose == 0
                 && environment.get("CI").is_none(),
             verbose: global.verbose > 0,
             in_workflow,
@@ -199,7 +204,7 @@ impl Terminal {
             text.push_str(&format!("{subject}: "));
         }
         text.push_str(&error.message);
-        text.push('\n');
+        let mut text = self.wrapped_err(&text, "  ");
 
         let caused_by = self.err.faint("caused by:");
         let snippet = |issue: &Issue| {
@@ -211,18 +216,19 @@ impl Terminal {
         match &*error.issues {
             [] => {
                 for cause in causes {
-                    text.push_str(&format!("  {caused_by} {cause}\n"));
+                    text.push_str(&self.wrapped_err(&format!("  {caused_by} {cause}"), "    "));
                 }
             }
             [only] => text.extend(snippet(only)),
             several => {
                 for issue in several {
-                    text.push_str(&format!("  {caused_by} {}\n", issue.text));
+                    let cause = format!("  {caused_by} {}", issue.text);
+                    text.push_str(&self.wrapped_err(&cause, "    "));
                     text.extend(snippet(issue));
-                    let hint = issue.hint.iter();
-                    text.extend(
-                        hint.map(|hint| format!("    {} {hint}\n", self.err.strong("hint:"))),
-                    );
+                    if let Some(hint) = &issue.hint {
+                        let hint = format!("    {} {hint}", self.err.strong("hint:"));
+                        text.push_str(&self.wrapped_err(&hint, "      "));
+                    }
                 }
             }
         }
@@ -230,11 +236,17 @@ impl Terminal {
             text.push_str(&format!("  {line}\n"));
         }
         for hint in &error.hints {
-            text.push_str(&format!("  {} {hint}\n", self.err.strong("hint:")));
+            let hint = format!("  {} {hint}", self.err.strong("hint:"));
+            text.push_str(&self.wrapped_err(&hint, "    "));
         }
 
         self.write_err(&text);
         self.annotate(subject, error);
+    }
+
+    /// A message as lines for standard error.
+    fn wrapped_err(&self, text: &str, indent: &str) -> String {
+        wrap(text, self.err_width, indent).into_owned() + "\n"
     }
 
     /// Writes only the GitHub Actions annotations of an error. For the output formats whose result
@@ -251,7 +263,8 @@ impl Terminal {
             Severity::Warn => self.err.warn("warning:"),
             Severity::Withhold => self.err.bad("error:"),
         };
-        self.write_err(&format!("{label} {project}: {finding}\n"));
+        let text = format!("{label} {project}: {finding}");
+        self.write_err(&self.wrapped_err(&text, "  "));
     }
 
     /// Writes a finding as a GitHub Actions annotation.
@@ -276,9 +289,10 @@ impl Terminal {
                 reason,
                 ..
             } => {
-                format!(
-                    "the push is not confirmed ({reason}); trying again, {attempt} of {of} tries used\n"
-                )
+                let text = format!(
+                    "the push is not confirmed ({reason}); trying again, {attempt} of {of} tries used"
+                );
+                self.wrapped_err(&text, "  ")
             }
             Event::PushingPart { projects, of } => {
                 format!(
@@ -300,7 +314,8 @@ impl Terminal {
         };
 
         if !self.quiet {
-            self.write_err(&format!("{} {message}\n", self.err.warn("warning:")));
+            let text = format!("{} {message}", self.err.warn("warning:"));
+            self.write_err(&self.wrapped_err(&text, "  "));
         }
         let annotation = github::annotation("warning", &message);
         self.command(&format!("{annotation}\n"));
@@ -333,12 +348,14 @@ impl Write for StandardError {
     }
 }
 
-/// Starts writing log lines to standard error. `FRACTARY_CODEX_LOG` filters them; without it, `-v`
-/// sets the level.
+/// Starts writing log lines to standard error. `FRACTARY_CODEX_LOG` filters them. Without it, `-v`
+/// writes what was decided, and `-vv` also the stages, as `--log-format json` alone does.
 ///
 /// If the variable is invalid, logging starts without it, and a warning about it is returned.
 pub(crate) fn start_logging(global: &Global, environment: &Environment) -> Result<(), String> {
+    let is_json = matches!(global.log_format, LogFormat::Json);
     let fallback = match global.verbose {
+        0 if is_json && !global.quiet => "fractary_codex=debug",
         0 => "off",
         1 => "fractary_codex=info",
         _ => "fractary_codex=debug",
@@ -358,14 +375,15 @@ pub(crate) fn start_logging(global: &Global, environment: &Environment) -> Resul
     };
 
     let in_workflow = is_in_workflow(environment);
-    let spans = tracing_subscriber::fmt::format::FmtSpan::CLOSE;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(move || StandardError { in_workflow })
-        .with_span_events(spans);
-    let _ = match global.log_format {
-        LogFormat::Text => builder.with_ansi(false).try_init(),
-        LogFormat::Json => builder.json().try_init(),
+    let writer = move || StandardError { in_workflow };
+    let registry = Registry::default().with(filter);
+    let _ = if is_json {
+        let spans = tracing_subscriber::fmt::format::FmtSpan::CLOSE;
+        let lines = tracing_subscriber::fmt::layer().json();
+        let lines = lines.with_writer(writer).with_span_events(spans);
+        registry.with(lines).try_init()
+    } else {
+        registry.with(LogLines::new(writer)).try_init()
     };
     result
 }

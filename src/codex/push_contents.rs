@@ -114,6 +114,7 @@ where
         if self.is_complete {
             return Ok(());
         }
+        let _span = tracing::debug_span!("copy", files = self.files.len()).entered();
         match self.try_read_rest(out, done) {
             Ok(()) => Ok(()),
             Err(Stop::Out(error)) => Err(error),

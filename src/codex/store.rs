@@ -97,6 +97,7 @@ impl Store {
         };
         let (temp_dir, lock) = TempCloneDir::locked_in(temporary).map_err(error)?;
         let path = temp_dir.path().join("codex.git");
+        tracing::info!("clone: temporary, `{}`", shown(&path));
         let repository = init(&path).map_err(error)?;
         Ok(Self {
             repository,
@@ -126,6 +127,7 @@ impl Store {
         let lock = lock(crate::lock::open(&directory.join(LOCK)).map_err(error)?)?;
         let path = directory.join("codex.git");
         let packs = fs::read_dir(path.join("objects/pack")).map_or(0, Iterator::count);
+        tracing::info!("clone: kept between runs, `{}`", shown(&path));
         let opened = if packs > MANY_PACKS {
             Err("it has too many packs".to_owned())
         } else {

@@ -11,6 +11,7 @@ use super::members::Member;
 use super::model::{RawConfig, RawSync};
 use super::problem::{Problem, Problems};
 use crate::environment::Environment;
+use crate::paths::{escaped, shown};
 
 /// The loaded configuration. See [`load`](super::load).
 pub struct Configuration {
@@ -81,6 +82,32 @@ impl Configuration {
             }
         }
         files
+    }
+
+    /// The files, the variables and the options that give values, for people.
+    pub(crate) fn sources(&self) -> Vec<String> {
+        let files = self.files().into_iter();
+        let mut sources: Vec<_> = files
+            .map(|(layer, file)| format!("`{}` ({layer})", shown(&file)))
+            .collect();
+        for layer in self.layers.iter() {
+            let keys = layer.tree.as_map().into_iter().flatten();
+            let keys: Vec<_> = keys.map(|(key, _)| format!("`{key}`")).collect();
+            let kind = match layer.kind {
+                _ if keys.is_empty() => continue,
+                LayerKind::Environment => "variables",
+                LayerKind::Flags => "options",
+                _ => continue,
+            };
+            sources.push(format!("{kind} for {}", keys.join(" and ")));
+        }
+        if let Some(name) = &self.environment_name {
+            sources.push(format!("environment `{}`", escaped(name.as_bytes())));
+        }
+        if sources.is_empty() {
+            sources.push("none, so all values are defaults".to_owned());
+        }
+        sources
     }
 
     /// Adds warnings. All warnings stay in the order of their locations, without duplicates.

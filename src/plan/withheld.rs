@@ -82,6 +82,24 @@ pub enum Withheld {
     },
 }
 
+impl Withheld {
+    /// The reason in a few words, without numbers and names.
+    pub fn in_short(&self) -> &'static str {
+        match self {
+            Self::Obstructed { .. } => "path taken in the codex",
+            Self::NothingMatches { .. } => "nothing matches",
+            Self::TooManyDeletions { .. } => "too many deletions",
+            Self::Findings { .. } => "findings of checks",
+            Self::Uncommitted(_) => "uncommitted files",
+            Self::UnknownSourceState { .. } => "unknown source state",
+            Self::SourceBranch { .. } => "other source branch",
+            Self::UnknownSourceBranch { .. } => "unknown source branch",
+            Self::Drift { .. } => "changed by others",
+            Self::NoneSurvives { .. } => "all files deleted",
+        }
+    }
+}
+
 /// The place that files would be deleted from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

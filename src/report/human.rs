@@ -2,19 +2,19 @@
 //! totals, and what was pushed to which branch.
 
 use std::fmt::Write;
-use std::time::Duration;
 
 use bstr::ByteSlice;
 
 use super::project_table::{ResultRow, project_table};
 use super::style::Style;
 use super::sync_branches;
+use super::wrap::wrap;
 use crate::config::Direction;
 use crate::object::ObjectId;
 use crate::outcome::{ProjectOutcome, ProjectReport, Pushed, Status, SyncOutcome};
 use crate::paths::escaped;
 use crate::plan::Op;
-use crate::text::pluralize;
+use crate::text::{elapsed, pluralize};
 
 /// The number of changes per project that are shown without `-v`.
 pub(super) const MAX_CHANGES: usize = 10;
@@ -58,25 +58,17 @@ pub(crate) fn sync(outcome: &SyncOutcome, view: View) -> String {
         .any(|project| project.outcome.is_own_fault());
     if has_plan || has_failed_project {
         text.push_str(&table(outcome, view));
-        text.push_str(&summary(outcome));
-        if view.width.is_some() {
-            let _ = write!(text, "; {}", elapsed(outcome.duration));
-        }
-        text.push('\n');
     }
-
-    for project in &outcome.projects {
-        if let Some(line) = moved(project, outcome.dry_run) {
-            text.push_str(&line);
-            text.push('\n');
-        }
+    let mut lines = Vec::new();
+    if has_plan || has_failed_project {
+        lines.push(summary(outcome, view));
     }
-    if let Some(line) = destination(outcome, view.style) {
-        text.push_str(&line);
-        text.push('\n');
-    }
-    for proposal in &outcome.pull_requests {
-        text.push_str(&sync_branches::proposal(proposal));
+    let moves = outcome.projects.iter();
+    lines.extend(moves.filter_map(|project| moved(project, outcome.dry_run)));
+    lines.extend(destination(outcome, view.style));
+    lines.extend(outcome.pull_requests.iter().map(sync_branches::proposal));
+    for line in lines {
+        text.push_str(&wrap(&line, view.width, "  "));
         text.push('\n');
     }
     text
@@ -214,17 +206,34 @@ fn result(outcome: &ProjectOutcome) -> (String, fn(Style, String) -> String) {
         | ProjectOutcome::PullRequestClosed { .. }
         | ProjectOutcome::WithheldByOthers
         | ProjectOutcome::Rejected(_)
-        | ProjectOutcome::Undecided => ("withheld".to_owned(), warn),
+        | ProjectOutcome::Undecided => (with_reason("withheld", outcome), warn),
         ProjectOutcome::Recorded(problem) if problem.status == Status::Withheld => {
-            ("withheld".to_owned(), warn)
+            (with_reason("withheld", outcome), warn)
         }
-        ProjectOutcome::Failed(_) | ProjectOutcome::Recorded(_) => ("failed".to_owned(), bad),
+        ProjectOutcome::Failed(_) | ProjectOutcome::Recorded(_) => {
+            (with_reason("failed", outcome), bad)
+        }
         ProjectOutcome::NotLanded => ("not pushed".to_owned(), bad),
     }
 }
 
-/// Formats the totals, such as `3 projects: 2 synced, 1 failed; files: …`.
-fn summary(outcome: &SyncOutcome) -> String {
+/// A result with its reason in a few words. The error after the table has the details.
+fn with_reason(result: &str, outcome: &ProjectOutcome) -> String {
+    let reason = match outcome {
+        ProjectOutcome::Withheld(withheld) => withheld.in_short(),
+        ProjectOutcome::PullRequestClosed { .. } => "pull request closed",
+        ProjectOutcome::WithheldByOthers => "another project failed",
+        ProjectOutcome::Rejected(_) => "rejected by the server",
+        ProjectOutcome::Undecided => "server rejects some projects",
+        ProjectOutcome::Failed(error) => error.in_short(),
+        _ => return result.to_owned(),
+    };
+    format!("{result}: {reason}")
+}
+
+/// Formats the totals, such as `3 projects: 2 synced, 1 failed; files: …`. A terminal also shows the
+/// duration: `3 projects in 0.4 s: …`.
+fn summary(outcome: &SyncOutcome, view: View) -> String {
     let totals = outcome.totals();
     let statuses = if outcome.direction == Direction::Bidirectional {
         statuses_by_direction(outcome)
@@ -232,22 +241,17 @@ fn summary(outcome: &SyncOutcome) -> String {
         totals.by_status()
     };
 
+    let time = match view.width {
+        Some(_) => format!(" in {}", elapsed(outcome.duration)),
+        None => String::new(),
+    };
     format!(
-        "{}: {statuses}; files: {} added, {} modified, {} deleted",
+        "{}{time}: {statuses}; files: {} added, {} modified, {} deleted",
         pluralize(totals.projects, "project"),
         totals.added,
         totals.modified,
         totals.deleted
     )
-}
-
-/// A duration with the precision that matters to a person.
-fn elapsed(duration: Duration) -> String {
-    match duration.as_secs() {
-        0..10 => format!("{:.1} s", duration.as_secs_f64()),
-        seconds @ 10..60 => format!("{seconds} s"),
-        seconds => format!("{} min {} s", seconds / 60, seconds % 60),
-    }
 }
 
 /// Counts the projects by direction and status: `2 synced (to codex), 1 failed (from codex)`.

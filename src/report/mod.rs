@@ -26,6 +26,7 @@ pub(crate) mod style;
 mod sync_branches;
 pub(crate) mod table;
 pub(crate) mod trace;
+pub(crate) mod wrap;
 
 use std::borrow::Cow;
 

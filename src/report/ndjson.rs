@@ -16,6 +16,7 @@ pub(crate) enum Line {
     /// An event of the run.
     Event(Event),
     /// The result of the run, always on the last line.
+    #[schemars(title = "ResultEvent")]
     Result {
         /// Always `result`.
         event: ResultTag,

@@ -23,10 +23,19 @@ pub(crate) struct Progress {
     print: Box<dyn Fn(&Event) + Send + Sync>,
 }
 
-/// The running stages: the start time and, once it is shown, the line of each.
+/// The running stages, and their lines.
 struct Bars {
     lines: MultiProgress,
-    stages: Mutex<HashMap<Stage, (Instant, Option<ProgressBar>)>>,
+    stages: Mutex<HashMap<Stage, RunningStage>>,
+}
+
+/// A stage that runs.
+struct RunningStage {
+    since: Instant,
+    /// The line, once it is shown.
+    bar: Option<ProgressBar>,
+    /// While the server processes a push: the last line that it sent, or an empty one.
+    awaited: Option<String>,
 }
 
 impl Progress {
@@ -70,27 +79,44 @@ fn spawn_ticker(bars: &Arc<Bars>) {
 }
 
 impl Bars {
-    fn stages(&self) -> MutexGuard<'_, HashMap<Stage, (Instant, Option<ProgressBar>)>> {
+    fn stages(&self) -> MutexGuard<'_, HashMap<Stage, RunningStage>> {
         self.stages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Redraws every stage that has run for longer than [`DELAY`], except the signing of commits:
     /// between two signatures a program may ask for a passphrase on the same terminal.
     fn tick(&self) {
-        for (stage, (since, bar)) in self.stages().iter_mut() {
-            if *stage != Stage::Sign && since.elapsed() >= DELAY {
-                bar.get_or_insert_with(|| self.line(*stage)).tick();
+        for (stage, running) in self.stages().iter_mut() {
+            if *stage != Stage::Sign && running.since.elapsed() >= DELAY {
+                running.bar(*stage, &self.lines).tick();
             }
         }
     }
 
-    /// Adds a line with a spinner.
-    fn line(&self, stage: Stage) -> ProgressBar {
-        let bar = self
-            .lines
-            .add(ProgressBar::no_length().with_style(style("{prefix} {spinner} {elapsed}")));
-        bar.set_prefix(label(stage));
-        bar
+    fn start(&self, stage: Stage) {
+        let running = RunningStage {
+            since: Instant::now(),
+            bar: None,
+            awaited: None,
+        };
+        self.stages().insert(stage, running);
+    }
+
+    fn finish(&self, stage: Stage) {
+        let running = self.stages().remove(&stage);
+        if let Some(bar) = running.and_then(|running| running.bar) {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Shows that the server processes the push, and the last line that it sent.
+    fn await_server(&self, message: &str) {
+        if let Some(running) = self.stages().get_mut(&Stage::Push) {
+            running.awaited = Some(message.to_owned());
+            if let Some(bar) = &running.bar {
+                show_awaited(bar, message);
+            }
+        }
     }
 
     /// Updates the counts of a stage's line.
@@ -103,17 +129,19 @@ impl Bars {
         bytes: Option<u64>,
     ) {
         let mut stages = self.stages();
-        let Some((since, bar)) = stages.get_mut(&stage) else {
+        let Some(running) = stages.get_mut(&stage) else {
             return;
         };
-        if since.elapsed() < DELAY {
+        let was_awaited = running.awaited.take().is_some();
+        if running.since.elapsed() < DELAY {
             return;
         }
 
-        let bar = bar.get_or_insert_with(|| self.line(stage));
+        let bar = running.bar(stage, &self.lines);
         match total {
             // `wide_bar` takes the rest of the line, so that the line fits a narrow terminal.
-            Some(total) if bar.length() != Some(total) => {
+            Some(total) if was_awaited || bar.length() != Some(total) => {
+                bar.set_prefix(label(stage));
                 bar.set_style(style("{prefix} [{wide_bar}] {pos}/{len} {msg}"));
                 bar.set_length(total);
             }
@@ -139,12 +167,37 @@ impl Bars {
     }
 }
 
+impl RunningStage {
+    /// The line of the stage, which is added to `lines` if there is none: one with a spinner.
+    fn bar(&mut self, stage: Stage, lines: &MultiProgress) -> &ProgressBar {
+        self.bar.get_or_insert_with(|| {
+            let bar = ProgressBar::no_length().with_style(style("{prefix} {spinner} {elapsed}"));
+            let bar = lines.add(bar);
+            bar.set_prefix(label(stage));
+            if let Some(message) = &self.awaited {
+                show_awaited(&bar, message);
+            }
+            bar
+        })
+    }
+}
+
+/// Replaces the counts of a push, which is sent, by what it waits for. A line of the server that is
+/// too long is cut.
+fn show_awaited(bar: &ProgressBar, message: &str) {
+    const WAITING: &str = "waiting for the server";
+    if bar.prefix() != WAITING {
+        bar.set_prefix(WAITING);
+        bar.reset_elapsed();
+        bar.set_style(style("{prefix} {spinner} {elapsed} {wide_msg}"));
+    }
+    bar.set_message(message.to_owned());
+}
+
 impl Reporter for Progress {
     fn event(&self, event: &Event) {
         match event {
-            Event::Started { stage } => {
-                self.bars.stages().insert(*stage, (Instant::now(), None));
-            }
+            Event::Started { stage } => self.bars.start(*stage),
             Event::Progress {
                 stage,
                 done,
@@ -154,10 +207,10 @@ impl Reporter for Progress {
             } => {
                 self.bars.update(*stage, *done, *total, *files, *bytes);
             }
-            Event::Finished { stage } => {
-                if let Some((_, Some(bar))) = self.bars.stages().remove(stage) {
-                    bar.finish_and_clear();
-                }
+            Event::Finished { stage } => self.bars.finish(*stage),
+            Event::AwaitingServer { message } => {
+                self.bars
+                    .await_server(message.as_deref().unwrap_or_default());
             }
             Event::Waiting
             | Event::Retrying { .. }

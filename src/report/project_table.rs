@@ -24,6 +24,8 @@ const HEADINGS: [(&str, &str); 4] = [
     ("deleted", "-"),
     ("unchanged", "="),
 ];
+/// The number of columns that a name keeps as long as only results can be cut, too.
+const LONG_NAME: usize = 20;
 /// The number of columns that a shortened name keeps.
 const MIN_NAME: usize = 8;
 /// The number of columns that a shortened result keeps: those of `synced` and a commit.
@@ -40,7 +42,11 @@ pub(super) fn project_table(rows: &[ResultRow], terminal: Option<usize>, style: 
 
     let mut short = Layout::new(rows, HEADINGS.map(|(_, short)| short));
     let excess = short.width().saturating_sub(terminal);
-    // Each loses a half, as long as it stays legible. Then the result, whose reason follows the table.
+    // First long names are cut, then each loses a half, as long as it stays legible. Then the result,
+    // whose reason follows the table.
+    let from_long_name = excess.min(short.name.saturating_sub(LONG_NAME));
+    short.name -= from_long_name;
+    let excess = excess - from_long_name;
     let spare_name = short.name.saturating_sub(MIN_NAME);
     let spare_result = short.result.saturating_sub(MIN_RESULT);
     let from_result = (excess - (excess / 2).min(spare_name)).min(spare_result);

@@ -11,6 +11,7 @@ mod ci_system;
 mod commit_search;
 mod committed_cache;
 mod connection;
+mod decisions;
 pub mod doctor;
 pub(crate) mod expectation;
 pub(crate) mod fetch;
@@ -66,6 +67,7 @@ pub fn sync(request: &SyncRequest<'_>) -> SyncOutcome {
         Err(_) => sync_both_ways(request),
     };
     outcome.duration = started.elapsed();
+    decisions::log(&outcome, request.workspace);
     outcome
 }
 

@@ -24,13 +24,13 @@ use crate::codex::remote::{
     self, Branches, Depth, FIRST_BRANCH, Purpose, PushReply, RefUpdate, RemoteRefs, Transport,
 };
 use crate::codex::store::{self, Search, Store, StoreError};
-use crate::config::CloneStrategy;
+use crate::config::{CloneStrategy, TransportChoice};
 use crate::event::{Event, Stage};
 use crate::interrupt::OnSignal;
 use crate::lock::lock;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::SyncError;
-use crate::paths::shown;
+use crate::paths::{escaped, shown};
 use crate::plan::{Entry, Listing};
 use crate::platform;
 use crate::state::{Recorded, State};
@@ -163,6 +163,7 @@ pub(super) fn connect_and_fetch(
     session._queue_lock = queue_lock;
     let recorded = recorded_listings(request, &session);
     let is_recorded = recorded.is_some();
+    session.log_base(remote.transport, is_recorded);
     session.recorded = recorded.unwrap_or_default();
     if is_recorded {
         let tips = session.targets.iter();
@@ -885,6 +886,30 @@ impl RemoteSession {
 
     /// Like [`RemoteSession::fetch`], for a run that pushes. A branch that was deleted during the
     /// run has an error of its own, because it must not be created again.
+    /// Logs the branch that the sources are compared with, and whether a record replaces its fetch.
+    fn log_base(&self, transport: TransportChoice, is_recorded: bool) {
+        let (url, branch) = (self.transport.url(), escaped(self.base.branch.as_bytes()));
+        let tip = match self.base.tip {
+            Some(tip) => format!("at {}", tip.short()),
+            None => "without commits".to_owned(),
+        };
+        let transport = match (transport, self.transport.fallback()) {
+            (TransportChoice::Git, _) => "`git`, as `remote.transport` says".to_owned(),
+            (_, Some(reason)) => format!("`git`, because {reason}"),
+            (_, None) => "native".to_owned(),
+        };
+        tracing::info!("remote: `{branch}` of {url} {tip}; transport: {transport}");
+        let reason = match is_recorded {
+            true => "its files are recorded from the last sync, so it is fetched only for changes",
+            false => "its files are not recorded for all projects, so it is fetched",
+        };
+        tracing::info!("compared with `{branch}`: {reason}");
+        for target in self.targets.iter().filter(|_| self.has_sync_branches) {
+            let target = escaped(target.branch.as_bytes());
+            tracing::info!("pushed to the sync branch `{target}`");
+        }
+    }
+
     pub(super) fn fetch_to_push(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
         self.fetch(request)
             .map_err(|error| match self.deleted_branch() {

@@ -1,5 +1,5 @@
-//! Selects the projects of a command: by `--all`, by `-p NAME-OR-GLOB`, or by the current
-//! directory.
+//! Selects the projects of a command: by `--all`, by the name, glob or directory of `-p`, or by the
+//! current directory.
 
 use std::path::Path;
 
@@ -43,7 +43,8 @@ pub enum SelectError {
 }
 
 /// Selects projects, in the order of their names. Without `all` and `patterns`, it selects the
-/// innermost project whose root contains `cwd`, or the only project of the workspace.
+/// innermost project whose root contains `cwd`, or the only project of the workspace. A pattern such
+/// as `.`, `./api` or `api/` is the root of a project.
 ///
 /// ```
 /// use fractary_codex::config::LoadRequest;
@@ -87,6 +88,19 @@ pub fn select<'w>(
     }
     let mut selected = vec![false; workspace.projects.len()];
     for pattern in patterns {
+        if is_directory(pattern) {
+            let root = resolved(&cwd.join(pattern));
+            let is_root = |project: &Project| resolved(&project.root) == root;
+            let Some(index) = workspace.projects.iter().position(is_root) else {
+                return Err(SelectError::Unknown {
+                    name: pattern.clone(),
+                    close: innermost(workspace, &root).map(|project| project.name.to_string()),
+                    known: known(),
+                });
+            };
+            selected[index] = true;
+            continue;
+        }
         let is_glob = glob::is_pattern(pattern);
         let glob = if is_glob {
             let compiled = Glob::new(pattern);
@@ -126,6 +140,14 @@ pub fn select<'w>(
         .zip(selected)
         .filter_map(|(project, selected)| selected.then_some(project))
         .collect())
+}
+
+/// Whether a selection has the form of a directory, which no name of a project has.
+fn is_directory(pattern: &str) -> bool {
+    let starts = ["./", "../", "/"];
+    matches!(pattern, "." | "..")
+        || starts.iter().any(|start| pattern.starts_with(start))
+        || pattern.ends_with('/')
 }
 
 fn innermost<'w>(workspace: &'w Workspace, cwd: &Path) -> Option<&'w Project> {

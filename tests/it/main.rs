@@ -58,6 +58,7 @@ mod signing;
 mod source_races;
 mod source_state;
 mod support;
+mod terminal;
 mod trace;
 mod transfers;
 mod transport;

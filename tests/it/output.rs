@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::{Sandbox, World, skipped};
+use crate::support::{Sandbox, World};
 
 /// Two projects with files to publish, and an empty codex.
 fn world() -> World {
@@ -271,18 +271,6 @@ fn annotations_are_written_in_every_format() {
     );
 }
 
-/// Whether a program can be run on a pseudo-terminal. If there is none, reports that the test is
-/// skipped.
-fn has_terminals(sandbox: &Sandbox) -> bool {
-    let mut command = sandbox.command("script");
-    command.args(["-qec", "exec test -t 1", "/dev/null"]);
-    let works = command.output().is_ok_and(|output| output.status.success());
-    if !works {
-        skipped("no pseudo-terminal can be had");
-    }
-    works
-}
-
 #[test]
 fn colour_follows_terminal_variables_and_flag() {
     let World { sandbox, .. } = world();
@@ -307,7 +295,7 @@ fn colour_follows_terminal_variables_and_flag() {
         assert!(output.status.success());
         output.stdout.contains(&0x1b)
     };
-    let terminals = has_terminals(&sandbox);
+    let terminals = sandbox.has_terminals();
     let plain = ["status", "--all"];
     for (on_terminal, variables, arguments, expected) in [
         (true, &[][..], &plain[..], true),
@@ -418,24 +406,17 @@ fn colour_settings_apply_to_help_and_usage_errors() {
     }
 }
 
-/// Runs the program on a terminal of this many columns.
+/// Runs the program on a terminal of this many columns. On a slow machine, progress would be shown
+/// as well.
 fn on_terminal(sandbox: &Sandbox, columns: usize, arguments: &str) -> String {
-    let program = env!("CARGO_BIN_EXE_fractary-codex");
-    let mut command = sandbox.command("script");
-    command.args([
-        "-qec",
-        // On a slow machine, progress is shown as well.
-        &format!("stty cols {columns} rows 50; exec {program} --no-progress {arguments}"),
-        "/dev/null",
-    ]);
-    command.env("TERM", "xterm").env("NO_COLOR", "1");
+    let command = sandbox.on_terminal(columns, &format!("--no-progress {arguments}"));
     sandbox.finish(command).code(0).stdout.replace('\r', "")
 }
 
 #[test]
 fn tables_fit_the_terminal() {
     let sandbox = Sandbox::new();
-    if !has_terminals(&sandbox) {
+    if !sandbox.has_terminals() {
         return;
     }
     let names: Vec<String> = (0..50)
@@ -476,7 +457,7 @@ fn tables_fit_the_terminal() {
     }
     assert_eq!(
         on_terminal(&sandbox, 100, "status --all -v")
-            .matches("a-project-of-some-length")
+            .matches("\n a-project-of-some-length")
             .count(),
         50
     );
@@ -595,14 +576,73 @@ fn verbosity_does_not_change_the_document() {
         assert_eq!(other, plain, "{more}");
     }
     assert_eq!(plan(&["-q"]).stderr, "");
-    let logged = plan(&["-vv"]).stderr;
-    assert!(
-        logged.contains("config{files=1 projects=2}: fractary_codex"),
-        "{logged}"
-    );
-    for span in ["config", "scan", "clone", "plan", "cleanup"] {
-        assert!(logged.contains(span), "{span}: {logged}");
+}
+
+#[test]
+fn verbose_says_what_was_decided_and_the_log_has_the_stages() {
+    let World { sandbox, codex, .. } = world();
+    sandbox.run(&["sync", "--all"]).code(0);
+    codex.commit(&[("100644", "projects/beta/other.md", "other")], &[]);
+    let log = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = sandbox.program(&[&["sync", "--all"], arguments].concat());
+        command.envs(variables.iter().copied());
+        sandbox.finish(command).code(0)
+    };
+
+    // Also if nothing changes.
+    let output = log(&["-v", "--config", "jobs=2"], &[]);
+    for text in [
+        "info: configuration: `",
+        "/ws/.fractary/config.yaml` (workspace), ",
+        "options for `jobs`\n",
+        "info: remote: `main` of ",
+        "; transport: ",
+        "info: compared with `main`: its files are not recorded for all projects, so it is fetched\n",
+        "info: clone: temporary, `",
+        "info: alpha: up to date: all 2 matching files of `",
+        "` are the same in `projects/alpha` of the codex\n",
+        "info: beta: up to date: the only matching file of `",
+        "; 1 file there that no pattern matches\n",
+    ] {
+        assert!(output.stderr.contains(text), "{text}: {}", output.stderr);
     }
+    assert!(!output.stderr.contains("debug: "), "{}", output.stderr);
+
+    // The stages of a sync with a change.
+    sandbox.write("ws/alpha/docs/a.md", "changed");
+    let stages = log(&["-vv"], &[]).stderr;
+    for text in [
+        "debug: read the configuration in ",
+        "debug: alpha: scanned in ",
+        "debug: pushed in ",
+        "debug: verified the push in ",
+        " (branches: main)\n",
+    ] {
+        assert!(stages.contains(text), "{text}: {stages}");
+    }
+    sandbox.write("ws/alpha/docs/a.md", "again");
+    let spans = log(&["--log-format", "json"], &[]).stderr;
+    let spans: Vec<serde_json::Value> = spans
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    for stage in [
+        "config", "scan", "clone", "copy", "plan", "check", "add", "commit", "push", "verify",
+        "cleanup",
+    ] {
+        let closes = |span: &serde_json::Value| {
+            span["span"]["name"] == stage && span["fields"]["time.busy"].is_string()
+        };
+        assert!(spans.iter().any(closes), "{stage}: {spans:#?}");
+    }
+
+    // The variable selects modules and levels, whatever the options say.
+    let filter = [("FRACTARY_CODEX_LOG", "fractary_codex::scan=debug")];
+    let filtered = log(&["-v"], &filter).stderr;
+    let is_scan = |line: &str| line.contains(": scanned in ");
+    assert!(filtered.lines().all(is_scan), "{filtered}");
+    assert_eq!(filtered.lines().count(), 2, "{filtered}");
 }
 
 #[test]
@@ -634,6 +674,7 @@ fn completions_suggest_commands_options_and_values() {
         ("fractary-codex f", "fetch"),
         ("fractary-codex document", "document-fetch"),
         ("fractary-codex sync --from", "--from-codex"),
+        ("fractary-codex sync --pru", "--prune"),
         ("fractary-codex config exp", "explain"),
         ("fractary-codex sync ''", "alpha beta"),
         ("fractary-codex sync -p al", "alpha"),

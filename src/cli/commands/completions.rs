@@ -47,7 +47,16 @@ pub(crate) fn suggest(mut words: Vec<OsString>, context: &Context) -> u8 {
         return exit::DONE;
     };
 
-    let mut command = with_known_values(Cli::command(), context);
+    // The start of an option is not the start of a value, so the configuration need not be read.
+    let is_start_of_option = match typed.as_encoded_bytes() {
+        [b'-', b'-', rest @ ..] => !rest.contains(&b'='),
+        [b'-', rest @ ..] => rest.len() < 2,
+        _ => false,
+    };
+    let mut command = match is_start_of_option {
+        true => Cli::command(),
+        false => with_known_values(Cli::command(), context),
+    };
     let index = words.len() - 1;
     let mut candidates = complete(&mut command, words, index, None).unwrap_or_default();
     // Options are suggested where they are meant, or where nothing else is possible.

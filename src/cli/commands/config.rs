@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
 use super::{config_update, finish, to_json};
@@ -94,24 +96,24 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
         }
         ConfigCommand::Schema { of } => Ok(to_json(&match of {
             SchemaOf::Config => config::schema(),
-            SchemaOf::Events => schemars::schema_for!(Line).to_value(),
-            SchemaOf::Fetch => schemars::schema_for!(FetchReport).to_value(),
-            SchemaOf::Log => schemars::schema_for!(LogReport).to_value(),
-            SchemaOf::Matrix => schemars::schema_for!(MatrixDocument).to_value(),
-            SchemaOf::Plan => schemars::schema_for!(SavedPlan).to_value(),
-            SchemaOf::Trace => schemars::schema_for!(TraceReport).to_value(),
-            SchemaOf::Sync => schemars::schema_for!(SyncDocument).to_value(),
-            SchemaOf::Init => schemars::schema_for!(InitReport).to_value(),
-            SchemaOf::Update => schemars::schema_for!(UpdateReport).to_value(),
-            SchemaOf::Validate => schemars::schema_for!(ValidateReport).to_value(),
-            SchemaOf::Keys => schemars::schema_for!(KeysReport).to_value(),
-            SchemaOf::Projects => schemars::schema_for!(ProjectsReport).to_value(),
-            SchemaOf::Doctor => schemars::schema_for!(DoctorReport).to_value(),
-            SchemaOf::Error => schemars::schema_for!(FailureReport).to_value(),
-            SchemaOf::Path => schemars::schema_for!(PathReport).to_value(),
-            SchemaOf::CacheList => schemars::schema_for!(CacheDocument<ListedCache>).to_value(),
-            SchemaOf::CacheStatus => schemars::schema_for!(CacheDocument<CacheState>).to_value(),
-            SchemaOf::CacheClear => schemars::schema_for!(CacheDocument<ClearedCache>).to_value(),
+            SchemaOf::Events => document_schema::<Line>(),
+            SchemaOf::Fetch => document_schema::<FetchReport>(),
+            SchemaOf::Log => document_schema::<LogReport>(),
+            SchemaOf::Matrix => document_schema::<MatrixDocument>(),
+            SchemaOf::Plan => document_schema::<SavedPlan>(),
+            SchemaOf::Trace => document_schema::<TraceReport>(),
+            SchemaOf::Sync => document_schema::<SyncDocument>(),
+            SchemaOf::Init => document_schema::<InitReport>(),
+            SchemaOf::Update => document_schema::<UpdateReport>(),
+            SchemaOf::Validate => document_schema::<ValidateReport>(),
+            SchemaOf::Keys => document_schema::<KeysReport>(),
+            SchemaOf::Projects => document_schema::<ProjectsReport>(),
+            SchemaOf::Doctor => document_schema::<DoctorReport>(),
+            SchemaOf::Error => document_schema::<FailureReport>(),
+            SchemaOf::Path => document_schema::<PathReport>(),
+            SchemaOf::CacheList => document_schema::<CacheDocument<ListedCache>>(),
+            SchemaOf::CacheStatus => document_schema::<CacheDocument<CacheState>>(),
+            SchemaOf::CacheClear => document_schema::<CacheDocument<ClearedCache>>(),
         })),
         ConfigCommand::Path(_) => {
             let files = context.load_layers()?.files().into_iter();
@@ -285,4 +287,12 @@ fn key_text(key: &ExplainedKey, origin: bool, style: Style) -> String {
 /// are escaped too.
 fn value_text(value: &Value) -> String {
     escaped(value.to_string().as_bytes()).to_string()
+}
+
+/// The schema of a document as the program writes it: a field that is always there is required, also
+/// if it can be `null`.
+fn document_schema<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::default().for_serialize();
+    let generator = settings.into_generator();
+    generator.into_root_schema_for::<T>().to_value()
 }

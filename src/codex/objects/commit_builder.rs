@@ -104,10 +104,12 @@ pub(crate) fn build(
     sign: Option<Sign<'_>>,
 ) -> Result<Built, BuildError> {
     let mut builder = Builder::new(store);
-    let trees: Vec<_> = chains
-        .iter()
-        .map(|chain| trees_of(&mut builder, chain))
-        .collect::<Result<_, _>>()?;
+    let trees: Vec<_> = tracing::debug_span!("add", branches = chains.len()).in_scope(|| {
+        let chains = chains.iter();
+        chains
+            .map(|chain| trees_of(&mut builder, chain))
+            .collect::<Result<_, _>>()
+    })?;
 
     let mut first = match (sign, trees.iter().position(|trees| !trees.is_empty())) {
         (Some(sign), Some(index)) => {

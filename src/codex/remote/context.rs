@@ -9,8 +9,9 @@ use crate::codex::git_config::Settings;
 use crate::codex::remote::credential::{self, Credential};
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::environment::Environment;
-use crate::event::Reporter;
+use crate::event::{Event, Reporter};
 use crate::interrupt::Interrupt;
+use crate::paths::escaped;
 use crate::url::RemoteUrl;
 use crate::workspace::Remote;
 
@@ -144,6 +145,17 @@ impl RemoteContext {
     pub(in crate::codex) fn redacted_line(&self, line: &str) -> String {
         let traces = self.credential.iter().flat_map(Credential::traces);
         traces.fold(line.to_owned(), |line, trace| line.replace(&trace, "***"))
+    }
+
+    /// Reports that a push was sent and its result is awaited. `line` is the last line of the server.
+    pub(in crate::codex) fn report_awaited(&self, line: Option<&str>) {
+        let shown = |line: &str| {
+            let line = self.redacted_line(line).replace('\t', "    ");
+            escaped(line.trim().as_bytes()).to_string()
+        };
+        self.reporter.event(&Event::AwaitingServer {
+            message: line.map(shown),
+        });
     }
 
     /// The target of a `Location` header in a form that can be set as `remote.url`.

@@ -28,8 +28,8 @@ const PROGRESS: [&str; 8] = [
 pub(in crate::codex) fn server_words(lines: &[String]) -> Vec<String> {
     let words = lines
         .iter()
-        .filter_map(|line| line.strip_prefix(MARK))
-        .map(|line| line.strip_prefix(' ').unwrap_or(line).trim_end())
+        .filter_map(|line| unmarked_line(line))
+        .map(str::trim_end)
         .filter(|line| !is_progress_of_server(line));
     let words: Vec<_> = words
         .map(|line| escaped(line.replace('\t', "    ").as_bytes()).to_string())
@@ -55,10 +55,14 @@ pub(crate) fn marked(words: &[String]) -> impl Iterator<Item = String> {
 
 /// The messages of the server in `lines`, without the prefix.
 pub(crate) fn unmarked(lines: &[String]) -> Vec<String> {
-    let words = lines.iter().filter_map(|line| line.strip_prefix(MARK));
-    words
-        .map(|line| line.strip_prefix(' ').unwrap_or(line).to_owned())
-        .collect()
+    let words = lines.iter().filter_map(|line| unmarked_line(line));
+    words.map(str::to_owned).collect()
+}
+
+/// A line of the server without the prefix. `None` if the line has none.
+pub(in crate::codex) fn unmarked_line(line: &str) -> Option<&str> {
+    let words = line.strip_prefix(MARK)?;
+    Some(words.strip_prefix(' ').unwrap_or(words))
 }
 
 /// Whether a line is progress in git's format: `Writing objects:  50% (1/2)`.

@@ -141,6 +141,12 @@ impl RefUpdate<'_> {
     }
 }
 
+/// The branches of a push, for the log.
+pub(super) fn branches_of(updates: &[RefUpdate<'_>]) -> String {
+    let branches: Vec<_> = updates.iter().map(|update| update.branch).collect();
+    branches.join(" ")
+}
+
 /// The purpose of a connection, which decides how git's configuration rewrites the URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {

@@ -80,7 +80,7 @@ impl FileVersion {
 /// Checks the files of projects, and withholds projects by their findings. A project whose files can
 /// no longer be read is moved from `decisions`, which are by index, to those that failed. `listings`
 /// are the files of the projects in the codex, and `trees` is the rest of it.
-#[tracing::instrument(level = "debug", name = "check", skip_all)]
+#[tracing::instrument(level = "debug", name = "check", skip_all, fields(projects = decisions.len()))]
 pub(super) fn check(
     request: &SyncRequest<'_>,
     scanned: &mut Scanned,

@@ -81,7 +81,7 @@ impl<'r> Committer<'r> {
     }
 
     /// Builds the commits of the plans, each with the index of its target, in memory.
-    #[tracing::instrument(level = "debug", skip_all)]
+    #[tracing::instrument(level = "debug", name = "commit", skip_all, fields(projects))]
     pub(super) fn commit(
         &mut self,
         request: &SyncRequest<'_>,
@@ -95,6 +95,11 @@ impl<'r> Committer<'r> {
         if !plans.iter().any(has_commits) {
             return Ok(Committed::new(plans, None));
         }
+        let projects: usize = plans
+            .iter()
+            .map(|(_, planned)| planned.changes().count())
+            .sum();
+        tracing::Span::current().record("projects", projects);
 
         let reporter = request.reporter.as_ref();
         let signs = self.authorship.signer()?.is_some();

@@ -24,7 +24,7 @@ use crate::sync::request::SyncRequest;
 
 /// Compares the plans of all lanes with the expected plan. An error means that they differ, and
 /// that they must not be carried out.
-#[tracing::instrument(level = "debug", skip_all)]
+#[tracing::instrument(level = "debug", name = "compare", skip_all)]
 pub(super) fn compare(
     request: &SyncRequest<'_>,
     session: &RemoteSession,

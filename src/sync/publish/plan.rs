@@ -127,7 +127,7 @@ pub(super) fn plan(
 
 /// Compares projects with `listings`, their files in the commit `base`, by index. This uses neither
 /// the network nor git, and writes nothing.
-#[tracing::instrument(level = "debug", name = "plan", skip_all)]
+#[tracing::instrument(level = "debug", name = "plan", skip_all, fields(projects = listings.len()))]
 pub(super) fn plan_on(
     request: &SyncRequest<'_>,
     scanned: &Scanned,

@@ -15,6 +15,7 @@ pub(crate) mod proxy;
 mod sandbox;
 pub(crate) mod signing;
 pub(crate) mod ssh;
+mod terminal;
 pub(crate) mod tls;
 mod transport;
 mod wait;

@@ -319,7 +319,7 @@ fn text(report: &InitReport, verbose: bool) -> String {
 fn check_absent(existing: &Existing, root: &Path, context: &Context) -> Result<(), CommandError> {
     if let Some(file) = existing.with_codex_section() {
         let message = format!("`{}` already exists", shown(file));
-        let hint = "edit it, or overwrite its section `codex` with `--force`";
+        let hint = "add to it what `fractary-codex init --force --dry-run` shows, or overwrite its section `codex` with `--force`";
         return Err(CommandError::usage(message).hint(hint));
     }
     if let Some((project, workspace)) = as_member(root, context)? {

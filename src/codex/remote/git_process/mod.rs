@@ -20,9 +20,9 @@ use super::error_messages::{
 use super::http_response::{is_rate_limit, retry_after};
 use super::refs::{self, NOT_GIT, Refs, SHA_256, WantedRefs};
 use super::rejection::{self, RefResult, Rejection, RejectionKind};
-use super::server_message::{is_of_server, server_words};
+use super::server_message::{is_of_server, server_words, unmarked_line};
 use super::transport::{
-    Branches, Depth, Purpose, PushReply, RefUpdate, RemoteRefs, Transport, TreeLevels,
+    Branches, Depth, Purpose, PushReply, RefUpdate, RemoteRefs, Transport, TreeLevels, branches_of,
 };
 use crate::codex::child_process::{self, Finished, RunError, Supervision, Watch};
 use crate::codex::git_config::Settings;
@@ -623,7 +623,7 @@ impl Transport for GitProcess {
         self.context.find_branches(branches, list)
     }
 
-    #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(?branches, depth = depth.0))]
+    #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branches = branches.join(" "), depth = depth.0))]
     fn fetch(
         &self,
         store: &Store,
@@ -657,7 +657,7 @@ impl Transport for GitProcess {
         Ok(replies.remove(0))
     }
 
-    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(?updates))]
+    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branches = branches_of(updates)))]
     fn push(
         &self,
         store: &Store,
@@ -722,16 +722,22 @@ impl GitProcess {
         updates: &[RefUpdate<'_>],
     ) -> Result<Vec<PushReply>, RemoteError> {
         let timeout = self.context.remote.timeout;
+        let sent = Cell::new(false);
+        let is_awaited = Cell::new(false);
         let listen = |line: &str| {
             self.progress(Stage::Push, "Counting objects:", line);
             self.progress(Stage::Push, "Writing objects:", line);
+            if is_last_of_sending(line) && !is_awaited.replace(true) {
+                self.context.report_awaited(None);
+            }
+            let line = unmarked_line(line).filter(|line| !line.trim().is_empty());
+            if let Some(line) = line.filter(|_| is_awaited.get()) {
+                self.context.report_awaited(Some(line));
+            }
         };
-        let sent = Cell::new(false);
         let time_limit = |line: &str| {
             sent.set(
-                sent.get()
-                    || line.starts_with("Writing objects: 100%")
-                    || line.starts_with("Total"),
+                sent.get() || is_last_of_sending(line) || line.starts_with("Writing objects: 100%"),
             );
             if sent.get() || is_of_server(line) {
                 timeout.push_verdict
@@ -847,6 +853,12 @@ impl GitProcess {
             });
         }
     }
+}
+
+/// Whether a line of `git push` shows that the whole pack was sent.
+fn is_last_of_sending(line: &str) -> bool {
+    line.starts_with("Total ")
+        || (line.starts_with("Writing objects: 100%") && line.ends_with("done."))
 }
 
 /// The option that makes git reject an update of a branch with another tip.

@@ -403,9 +403,10 @@ impl Conversation {
         self.listen(OnSignal::GoOn);
         self.listed.has_pushed = true;
         let mut progress = Sending::default();
-        let mut messages = Messages::default();
+        let context = self.context.clone();
+        let mut messages = Messages::heard_by(|line| context.report_awaited(Some(line)));
         let commits: Vec<_> = updates.iter().map(|update| update.new).collect();
-        let mut once = |this: &mut Self, messages: &mut Messages| {
+        let mut once = |this: &mut Self, messages: &mut Messages<'_>| {
             let mut pack = OutgoingPack {
                 store,
                 commits: &commits,
@@ -475,7 +476,7 @@ impl Conversation {
         updates: &[Update<'_>],
         mut pack: Option<&mut OutgoingPack<'_>>,
         progress: &mut Sending,
-        messages: &mut Messages,
+        messages: &mut Messages<'_>,
     ) -> Result<Vec<Report>, Failure> {
         let capabilities = match self.services.receive.take() {
             Some(capabilities) => capabilities,
@@ -488,16 +489,18 @@ impl Conversation {
             None => Some(0),
         };
         let verdict = self.context.remote.timeout.push_verdict;
-        let (idle_timeout, reporter) = (self.idle_timeout.clone(), self.context.reporter.clone());
+        let idle_timeout = self.idle_timeout.clone();
+        let context = self.context.clone();
         let mut write = |out: &mut dyn Write| {
             progress.is_complete = false;
             out.write_all(&command)?;
             if let Some(pack) = &mut pack {
-                pack.write(out, reporter.as_ref())?;
+                pack.write(out, context.reporter.as_ref())?;
             }
             // From now on, the server may process it, and its hooks may take long.
             progress.is_complete = true;
             idle_timeout.set(OnSignal::GoOn, verdict);
+            context.report_awaited(None);
             Ok(())
         };
         let body = RequestBody::Stream {

@@ -44,7 +44,7 @@ use super::refs::Refs;
 use super::rejection;
 use super::server_message::{is_of_server, mark, marked, server_words};
 use super::transport::{
-    Branches, Depth, Purpose, PushReply, RefUpdate, RemoteRefs, Transport, TreeLevels,
+    Branches, Depth, Purpose, PushReply, RefUpdate, RemoteRefs, Transport, TreeLevels, branches_of,
 };
 use crate::codex::git_config::{self, Settings};
 use crate::codex::push_contents::PushContents;
@@ -302,7 +302,7 @@ impl Transport for Native {
         )
     }
 
-    #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(?branches, depth = depth.0))]
+    #[tracing::instrument(level = "debug", name = "clone", skip_all, fields(branches = branches.join(" "), depth = depth.0))]
     fn fetch(
         &self,
         store: &Store,
@@ -369,7 +369,7 @@ impl Transport for Native {
         }
     }
 
-    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(?updates))]
+    #[tracing::instrument(level = "debug", name = "push", skip_all, fields(branches = branches_of(updates)))]
     fn push(
         &self,
         store: &Store,

@@ -110,7 +110,7 @@ pub(in crate::codex::remote::native) fn read(
     wanted: &WantedObjects<'_>,
     answer: impl Read,
     pack: &mut dyn Write,
-    messages: &mut Messages,
+    messages: &mut Messages<'_>,
 ) -> Result<ShallowBoundary, Failure> {
     let mut packets = Packets::new(answer);
     match capabilities.version {
@@ -135,7 +135,7 @@ pub(in crate::codex::remote::native) fn read(
 fn read_v2(
     packets: &mut Packets<impl Read>,
     pack: &mut dyn Write,
-    messages: &mut Messages,
+    messages: &mut Messages<'_>,
 ) -> Result<ShallowBoundary, Failure> {
     let mut boundary = ShallowBoundary::default();
     loop {
@@ -186,7 +186,7 @@ fn expect_nak(packets: &mut Packets<impl Read>) -> Result<(), Failure> {
 fn read_pack(
     packets: &mut Packets<impl Read>,
     pack: &mut dyn Write,
-    messages: &mut Messages,
+    messages: &mut Messages<'_>,
 ) -> Result<(), Failure> {
     loop {
         match packets.band()? {

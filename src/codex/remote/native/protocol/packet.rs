@@ -167,34 +167,61 @@ impl PacketRequest {
     }
 }
 
+/// Receives each line of the server when it is complete, progress included.
+type LineListener<'m> = Box<dyn Fn(&str) + 'm>;
+
 /// Splits messages into lines. A line that ends with a carriage return is progress, which the next
 /// line overwrites.
 #[derive(Default)]
-pub(in crate::codex::remote::native) struct Messages {
+pub(in crate::codex::remote::native) struct Messages<'m> {
+    listener: Option<LineListener<'m>>,
     lines: Vec<String>,
     /// The start of an incomplete line.
     partial: Vec<u8>,
     bytes: usize,
 }
 
-impl Messages {
+impl<'m> Messages<'m> {
     /// The maximum number of bytes that are kept.
     const MAX_BYTES: usize = 256 << 10;
     /// The maximum number of lines that are kept.
     const MAX_LINES: usize = 64 << 10;
 
+    /// Calls `listener` with each line as soon as it is complete.
+    pub(in crate::codex::remote::native) fn heard_by(listener: impl Fn(&str) + 'm) -> Self {
+        Self {
+            listener: Some(Box::new(listener)),
+            ..Self::default()
+        }
+    }
+
     pub(in crate::codex::remote::native) fn add(&mut self, text: &[u8]) {
         for byte in text {
             match byte {
-                b'\n' if self.lines.len() < Self::MAX_LINES => self.end_line(),
+                b'\n' if self.lines.len() < Self::MAX_LINES => {
+                    self.report_line();
+                    self.end_line();
+                }
                 b'\n' => self.partial.clear(),
-                b'\r' => self.partial.clear(),
+                b'\r' => {
+                    self.report_line();
+                    self.partial.clear();
+                }
                 _ if self.bytes < Self::MAX_BYTES => {
                     self.partial.push(*byte);
                     self.bytes += 1;
                 }
                 _ => {}
             }
+        }
+    }
+
+    fn report_line(&self) {
+        let line = String::from_utf8_lossy(&self.partial);
+        if let Some(listener) = &self.listener
+            && !line.trim().is_empty()
+        {
+            listener(line.trim_end());
         }
     }
 

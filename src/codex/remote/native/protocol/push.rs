@@ -57,14 +57,15 @@ pub(in crate::codex::remote::native) fn request(
     request.flush().into_bytes()
 }
 
-/// The capabilities that the client uses: the newest kind of report, side bands, and no progress.
+/// The capabilities that the client uses: the newest kind of report, and side bands. `quiet` is not
+/// among them, as the progress of the server shows what it does after the pack was sent.
 fn asked(capabilities: &Capabilities) -> Vec<&'static str> {
     let report = if capabilities.has("report-status-v2") {
         "report-status-v2"
     } else {
         "report-status"
     };
-    let mut asked: Vec<_> = [report, "side-band-64k", "quiet"]
+    let mut asked: Vec<_> = [report, "side-band-64k"]
         .into_iter()
         .filter(|name| capabilities.has(name))
         .collect();
@@ -79,7 +80,7 @@ pub(in crate::codex::remote::native) fn read(
     capabilities: &Capabilities,
     updates: &[Update<'_>],
     answer: impl Read,
-    messages: &mut Messages,
+    messages: &mut Messages<'_>,
 ) -> Result<Vec<Report>, Failure> {
     let mut packets = Packets::new(answer);
     if !capabilities.has("side-band-64k") {
