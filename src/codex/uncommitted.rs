@@ -1,16 +1,18 @@
-//! Compares the files of a plan, and no others, with the commit that is checked out.
+//! Compares the files of a plan, or all files that a project publishes, with the commit that is
+//! checked out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use bstr::{BStr, BString, ByteSlice};
 use cap_std::fs::Dir;
 
+use super::objects::listing;
 use super::source_repository::{SourceCommit, SourceRepository};
 use crate::object::{Mode, ObjectId};
 use crate::paths::join_below;
-use crate::plan::{Op, ProjectPlan, UncommittedFiles};
+use crate::plan::{Entry, Op, ProjectPlan, UncommittedFiles};
 use crate::platform::{self, bytes_of, path_of};
-use crate::scan::{CommittedLinks, CommittedTree, Located, SourceFile, UnreadableObject};
+use crate::scan::{CommittedLinks, CommittedTree, Located, Snapshot, SourceFile, UnreadableObject};
 use crate::workspace::Project;
 
 /// Returns the files of `plan` that differ from `commit`, or that it does not have. Without a commit
@@ -90,6 +92,76 @@ pub(crate) fn committed_changes(
         }
     }
     Ok(found)
+}
+
+/// Whether the files that a project publishes differ from those of `commit`: one has another version
+/// or is not in the commit, or one of the commit is missing on disk. A commit that cannot be read
+/// counts as different. `None` for a project outside the working tree of `repository`.
+pub(super) fn differs_from_commit(
+    repository: &SourceRepository,
+    commit: &SourceCommit,
+    project: &Project,
+    snapshot: &Snapshot,
+) -> Option<bool> {
+    let below = directory_of(repository, project)?;
+    let below = below.as_bstr();
+    let (Ok(tree), Some(committed)) = (
+        repository.tree_of(commit),
+        committed_entries(repository, commit, below),
+    ) else {
+        return Some(true);
+    };
+
+    let comparison = CommitComparison::new(repository, tree, below);
+    let is_published_as_committed = |file: &SourceFile| match committed.get(&file.source) {
+        // The usual case, for which no directory is searched again.
+        Some(entry) if entry.mode.is_file() => {
+            let path = comparison.path(file.source.as_bstr());
+            let published = (file.mode, file.id);
+            !repository.differs(path.as_bstr(), (entry.mode, entry.id), published)
+        }
+        _ => matches!(comparison.compare(file), Ok(FileComparison::Same(_))),
+    };
+    Some(
+        !snapshot.files.values().all(is_published_as_committed)
+            || is_any_missing(&committed, project, snapshot),
+    )
+}
+
+/// The entries of `commit` below the directory of a project, by their path in it; `None` if they
+/// cannot be read.
+fn committed_entries(
+    repository: &SourceRepository,
+    commit: &SourceCommit,
+    below: &BStr,
+) -> Option<BTreeMap<BString, Entry>> {
+    let read = |id: ObjectId| repository.tree_data(id);
+    match repository.directory_tree(commit.tree, below).ok()? {
+        Some(tree) => Some(listing::list_all(&read, tree).ok()?.entries),
+        None => Some(BTreeMap::new()),
+    }
+}
+
+/// Whether the patterns of a project claim a committed file or link that does not exist on disk.
+fn is_any_missing(
+    committed: &BTreeMap<BString, Entry>,
+    project: &Project,
+    snapshot: &Snapshot,
+) -> bool {
+    let files = snapshot.files.values();
+    let published: HashSet<_> = files.map(|file| file.source.as_bstr()).collect();
+    committed.iter().any(|(path, entry)| {
+        let is_claimed = || match entry.mode {
+            Mode::File | Mode::Executable => !project.claims.matching(path).is_empty(),
+            Mode::Link => !project.claims.reaching(path).is_empty(),
+            Mode::Directory | Mode::Submodule => false,
+        };
+        let exists = || {
+            let metadata = project.root.join(path_of(path)).symlink_metadata();
+            metadata.is_ok_and(|metadata| !metadata.is_dir())
+        };
+        !published.contains(path.as_bstr()) && is_claimed() && !exists()
+    })
 }
 
 /// The path of a project in its repository; `None` if it is not in the working tree.

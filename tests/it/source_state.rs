@@ -149,6 +149,49 @@ fn conversions_of_git_are_no_change() {
 }
 
 #[test]
+fn revision_is_dirty_if_the_commit_does_not_have_the_published_files() {
+    let (sandbox, codex) = world();
+    let ws = sandbox.path("ws");
+    sandbox.write("ws/.gitignore", "ignored.md\n");
+    sandbox.write("ws/alpha/src/x.md", "x\n");
+    let link = sandbox.path("ws/alpha/docs/link.md");
+    std::os::unix::fs::symlink("../src/x.md", link).unwrap();
+    sandbox.git(&ws, &["add", "-A"]);
+    sandbox.git(&ws, &["commit", "-q", "-m", "link"]);
+    let is_marked_dirty = || {
+        dirty(&sandbox, "allow", &[]).code(0);
+        let message = codex.git(&["log", "-1", "--format=%B", "main"]);
+        assert!(message.contains("Codex-Source-Commit: "), "{message}");
+        message.contains("-dirty")
+    };
+    assert!(!is_marked_dirty());
+
+    // Each project with one change that is not committed, which is then taken back.
+    for path in [
+        "src/x.md",
+        "docs/new.md",
+        "docs/ignored.md",
+        "docs/nested/n.md",
+    ] {
+        let file = format!("ws/alpha/{path}");
+        let before = fs::read(sandbox.path(&file));
+        sandbox.write(&file, "changed\n");
+        if path.contains("nested") {
+            let nested = sandbox.path("ws/alpha/docs/nested");
+            sandbox.git(&nested, &["init", "-q", "--template="]);
+        }
+        assert!(is_marked_dirty(), "{path}");
+        match before {
+            Ok(before) => sandbox.write(&file, before),
+            Err(_) => sandbox.remove(&file),
+        }
+    }
+    assert!(!is_marked_dirty());
+    sandbox.remove("ws/alpha/docs/link.md");
+    assert!(is_marked_dirty());
+}
+
+#[test]
 fn modes_do_not_count_where_the_file_system_has_none() {
     let (sandbox, codex) = world();
     let ws = sandbox.path("ws");
