@@ -58,15 +58,28 @@ fn trailers_name_the_source_revision() {
 
 /// Commits the files of the workspace with this author and message, whatever they contain.
 fn commit_as(sandbox: &Sandbox, author: &str, message: &str) {
+    commit_in("", sandbox, author.as_bytes(), message.as_bytes());
+}
+
+/// The same with a further header, and for texts in any encoding.
+fn commit_in(header: &str, sandbox: &Sandbox, author: &[u8], message: &[u8]) {
     let workspace = sandbox.path("ws");
     sandbox.git(&workspace, &["add", "-A"]);
     let tree = sandbox.git(&workspace, &["write-tree"]);
     let parent = sandbox.git(&workspace, &["rev-parse", "HEAD"]);
-    let commit = format!(
-        "tree {}\nparent {}\nauthor {author} 1700000000 +0000\ncommitter {author} 1700000000 +0000\n\n{message}",
-        tree.trim(),
-        parent.trim()
-    );
+    let (tree, parent) = (tree.trim(), parent.trim());
+    let start = format!("tree {tree}\nparent {parent}\nauthor ");
+    let middle = b" 1700000000 +0000\ncommitter ";
+    let end = format!(" 1700000000 +0000\n{header}\n");
+    let commit = [
+        start.as_bytes(),
+        author,
+        middle,
+        author,
+        end.as_bytes(),
+        message,
+    ]
+    .concat();
     sandbox.write("commit", commit);
     let file = sandbox.path("commit");
     let hash = ["hash-object", "-t", "commit", "-w", "--literally"];
@@ -142,7 +155,8 @@ fn authors_and_subject_of_the_source_commits_are_named() {
     // Committed sources, and files that a commit deleted.
     sandbox.write("ws/alpha/docs/a.md", "committed");
     sandbox.remove("ws/alpha/docs/b.md");
-    commit_as(&sandbox, "Ed <ed@x>", "Correct it");
+    let latin = "encoding ISO-8859-1\n";
+    commit_in(latin, &sandbox, b"J\xf6rg <ed@x>", b"Correct it f\xfcr Ed");
     sandbox.write("ws/alpha/docs/c.md", "not committed");
     let committed = [
         &["--config", "sync.to_codex.source=committed"],
@@ -155,7 +169,7 @@ fn authors_and_subject_of_the_source_commits_are_named() {
     );
     assert_eq!(
         text,
-        "alpha: Correct it\n\nSigned-off-by: Bot <bot@x>\nCo-authored-by: Ed <ed@x>"
+        "alpha: Correct it für Ed\n\nSigned-off-by: Bot <bot@x>\nCo-authored-by: Jörg <ed@x>"
     );
     // Without the setting, nobody is named.
     assert_eq!(
