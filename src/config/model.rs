@@ -310,8 +310,8 @@ pub(crate) struct RawChecks {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct RawCommit {
     /// The commit message. `{count}`, `{project}`, `{org}`, `{codex_repo}`, `{env}`, `{branch}` and
-    /// `{subject}` are replaced. `{subject}` is the subject of the newest source commit; empty if
-    /// there is none.
+    /// `{subject}` are replaced. `{subject}` is the subject of the newest source commit; if none is
+    /// known, it is `Sync N files from PROJECT`.
     #[schemars(schema_with = "fragment::message")]
     pub message: Option<String>,
     /// The author of the commits. By default, it is chosen as git does.

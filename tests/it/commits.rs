@@ -171,13 +171,13 @@ fn authors_and_subject_of_the_source_commits_are_named() {
         text,
         "alpha: Correct it für Ed\n\nSigned-off-by: Bot <bot@x>\nCo-authored-by: Jörg <ed@x>"
     );
-    // Without the setting, nobody is named.
+    // Without the setting, nobody is named. A file that is not committed has no subject.
     assert_eq!(
         sync(
             &["--config", "commit.trailers=false", "--message"],
-            "{subject}"
+            "docs({project}): {subject}"
         ),
-        "Sync 1 file from alpha"
+        "docs(alpha): Sync 1 file from alpha"
     );
 }
 

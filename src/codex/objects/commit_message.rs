@@ -56,9 +56,7 @@ impl CommitMessage<'_> {
         text.retain(|c| c != '\0');
         let mut text = text.trim().to_owned();
         if text.is_empty() {
-            // The template consists of the subject of a commit, and there is none.
-            let files = pluralize(self.plan.counts().total(), "file");
-            text = format!("Sync {files} from {}", self.project.name);
+            text = self.default_subject();
         }
         text.push('\n');
 
@@ -72,6 +70,12 @@ impl CommitMessage<'_> {
             push_trailer(&mut text, key, &value);
         }
         text
+    }
+
+    /// The subject if no source commit is known, as for files that are not committed.
+    fn default_subject(&self) -> String {
+        let files = pluralize(self.plan.counts().total(), "file");
+        format!("Sync {files} from {}", self.project.name)
     }
 
     fn filled_template(&self) -> String {
@@ -89,12 +93,14 @@ impl CommitMessage<'_> {
             ("env", Some(environment.as_str())),
             ("branch", Some(self.branch)),
         ];
-        let subject = self.credit.map_or("", |credit| credit.subject.as_str());
+        let subject = self.credit.map(|credit| credit.subject.clone());
+        let subject = subject.filter(|subject| !subject.is_empty());
+        let subject = subject.unwrap_or_else(|| self.default_subject());
         let mut template = workspace.commit.message.clone();
         if count == "1" {
             template = template.replace("{count} files", "{count} file");
         }
-        fill_lines(&template, &values, subject)
+        fill_lines(&template, &values, &subject)
     }
 
     /// The keys and values of the trailers.
