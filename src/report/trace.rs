@@ -44,6 +44,9 @@ pub(crate) struct TracedFileDocument {
     pub uri: Option<String>,
     /// The page of the file at the tip; `null` if the forge of the codex is not known.
     pub url: Option<String>,
+    /// Whether the file of this machine that the argument names, a source file or a file of a local
+    /// cache, has other contents than the file of the codex; `null` if the argument names none.
+    pub local_differs: Option<bool>,
     /// How the file got its present contents.
     pub origin: OriginKind,
     /// The sync that published the present contents; `null` if a sync did not make the commit.
@@ -141,6 +144,7 @@ impl TracedFileDocument {
             url: pages
                 .as_ref()
                 .map(|pages| pages.file(tip, file.path.as_bstr())),
+            local_differs: file.local_differs,
             origin: match file.published {
                 Some(_) => OriginKind::Sync,
                 None => OriginKind::Other,
@@ -164,6 +168,12 @@ impl TracedFileDocument {
                 escaped(value.as_bytes())
             );
         };
+        if self.local_differs == Some(true) {
+            line(
+                "local",
+                "differs: the lines below are about the version in the codex",
+            );
+        }
         match &self.published {
             Some(published) => {
                 line("project", &published.project);

@@ -168,17 +168,19 @@ fn each_file_has_the_commit_that_git_finds() {
     world
         .sandbox
         .write("ws/.fractary/codex/cache/projects/alpha/README.md", "x");
-    for name in [
-        "codex://acme/alpha/README.md",
-        "alpha/README.md",
-        "./alpha/docs/../README.md",
-        ".fractary/codex/cache/projects/alpha/README.md",
+    for (name, local_differs) in [
+        ("codex://acme/alpha/README.md", Value::Null),
+        ("alpha/README.md", json!(false)),
+        ("./alpha/docs/../README.md", json!(false)),
+        (
+            ".fractary/codex/cache/projects/alpha/README.md",
+            json!(true),
+        ),
     ] {
         let named = traced(&world, &[name]);
-        assert_eq!(
-            named["projects/alpha/README.md"]["published"], readme,
-            "{name}"
-        );
+        let named = &named["projects/alpha/README.md"];
+        assert_eq!(named["published"], readme, "{name}");
+        assert_eq!(named["local_differs"], local_differs, "{name}");
     }
     assert_eq!(traced(&world, &["codex://acme/*/docs/**"]).len(), 3);
 

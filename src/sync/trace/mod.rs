@@ -4,6 +4,7 @@
 //! Every user with write access can write the trailers of a sync by hand. The values are therefore
 //! only shown.
 
+mod local_file;
 mod source_file;
 mod trace_error;
 mod trace_target;
@@ -30,6 +31,7 @@ use crate::outcome::SyncError;
 use crate::plan::Entry;
 use crate::workspace::Workspace;
 use crate::workspace::codex_selector::project_and_path;
+use local_file::differs;
 pub(crate) use source_file::TracedSource;
 pub(crate) use trace_error::TraceError;
 use trace_target::TargetFiles;
@@ -66,6 +68,9 @@ pub(crate) struct TracedFile {
     pub published: Option<SyncTrailers>,
     /// The source file, if a sync published it and the configuration shows which one it is.
     pub source: Option<TracedSource>,
+    /// Whether a file of this machine that a target names differs from the file of the codex; `None`
+    /// if no target names one.
+    pub local_differs: Option<bool>,
 }
 
 /// Traces files, with one search of the history for all of them.
@@ -93,10 +98,14 @@ pub(crate) fn trace(
 
     let mut wanted = BTreeMap::new();
     let mut named: Vec<(&str, BString)> = Vec::new();
+    let mut local_differs: BTreeMap<BString, bool> = BTreeMap::new();
     for target in targets {
         match find(target, session.store(), tip, request.workspace)? {
             Ok(found) => {
                 for (path, entry) in found {
+                    if let Some(file) = &target.local {
+                        *local_differs.entry(path.clone()).or_default() |= differs(file, entry);
+                    }
                     if wanted.insert(path.clone(), entry).is_none() {
                         named.push((&target.name, path));
                     }
@@ -111,6 +120,7 @@ pub(crate) fn trace(
         match traced(&origins, path.as_bstr(), request.workspace) {
             Some(mut file) => {
                 file.name = name.to_owned();
+                file.local_differs = local_differs.get(&file.path).copied();
                 let is_moved = file.path != file.former_path;
                 file.source = file.published.as_ref().and_then(|published| {
                     let place = (file.path.as_bstr(), is_moved);
@@ -207,6 +217,7 @@ fn traced(origins: &Origins, path: &BStr, workspace: &Workspace) -> Option<Trace
         contents: owned(contents),
         former_path,
         source: None,
+        local_differs: None,
     })
 }
 

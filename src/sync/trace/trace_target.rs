@@ -1,7 +1,7 @@
 //! The files of the codex that a path on the command line means: a URI, a file of a project or of a
 //! local cache, or a path of the codex.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bstr::{BString, ByteSlice};
 
@@ -18,6 +18,8 @@ pub(crate) struct TraceTarget {
     /// The path as the user gave it.
     pub name: String,
     pub(super) files: TargetFiles,
+    /// The file of this machine that the path names: a source file, or a file of a local cache.
+    pub(super) local: Option<PathBuf>,
 }
 
 /// The files that a path means.
@@ -37,30 +39,36 @@ impl TraceTarget {
         configuration: &Configuration,
         workspace: &Workspace,
     ) -> Result<Self, InvalidUri> {
-        let files = if name.starts_with(SCHEME) {
+        let (files, local) = if name.starts_with(SCHEME) {
             let uri = DocumentUri::new(name, configuration, workspace)?;
-            TargetFiles::Uri(Box::new(uri))
+            (TargetFiles::Uri(Box::new(uri)), None)
         } else {
             of_path(name, directory, workspace)
         };
         Ok(Self {
             name: name.to_owned(),
             files,
+            local,
         })
     }
 }
 
-fn of_path(name: &str, directory: &Path, workspace: &Workspace) -> TargetFiles {
+/// The files of the codex that a path means, and the file of this machine that it names.
+fn of_path(name: &str, directory: &Path, workspace: &Workspace) -> (TargetFiles, Option<PathBuf>) {
     let in_codex = CodexPath::new(name.as_bytes()).ok();
     let in_codex = in_codex.map(|path| path.as_bstr().to_owned());
     let name = name.to_owned();
     let file = absolute(directory, Path::new(&name));
     let Ok(metadata) = file.symlink_metadata() else {
         let error = in_codex.is_none().then_some(TraceError::Outside { name });
-        return TargetFiles::Paths(in_codex.into_iter().collect(), error);
+        return (
+            TargetFiles::Paths(in_codex.into_iter().collect(), error),
+            None,
+        );
     };
     if metadata.is_dir() {
-        return TargetFiles::Paths(Vec::new(), Some(TraceError::Directory { name }));
+        let error = TraceError::Directory { name };
+        return (TargetFiles::Paths(Vec::new(), Some(error)), None);
     }
 
     // The file itself can be a link that is published as one.
@@ -71,11 +79,14 @@ fn of_path(name: &str, directory: &Path, workspace: &Workspace) -> TargetFiles {
     let caches = workspace.projects.iter().map(|project| &project.cache_dir);
     let mut caches = caches.chain([&workspace.cache_dir]);
     if let Some(path) = caches.find_map(|cache| below(&file, cache)) {
-        return TargetFiles::Paths(vec![path], None);
+        return (TargetFiles::Paths(vec![path], None), Some(file));
     }
     let Some((project, source)) = innermost(&file, workspace) else {
-        let error = TraceError::Outside { name };
-        return TargetFiles::Paths(in_codex.into_iter().collect(), Some(error));
+        let error = Some(TraceError::Outside { name });
+        return (
+            TargetFiles::Paths(in_codex.into_iter().collect(), error),
+            None,
+        );
     };
     let claims = match project.direction {
         Direction::FromCodex => Vec::new(),
@@ -92,11 +103,12 @@ fn of_path(name: &str, directory: &Path, workspace: &Workspace) -> TargetFiles {
                 path,
                 project,
             };
-            TargetFiles::Paths(published, Some(error))
+            (TargetFiles::Paths(published, Some(error)), Some(file))
         }
         None => {
-            let error = TraceError::NotClaimed { name, project };
-            TargetFiles::Paths(in_codex.into_iter().collect(), Some(error))
+            let error = Some(TraceError::NotClaimed { name, project });
+            let in_codex = in_codex.into_iter().collect();
+            (TargetFiles::Paths(in_codex, error), None)
         }
     }
 }
