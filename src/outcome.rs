@@ -788,6 +788,15 @@ pub enum SyncError {
         /// The path in the codex.
         path: BString,
     },
+    /// All that is left of a project are entries that no sync can write or delete.
+    #[error(
+        "`{}` cannot be deleted: git would not write such an entry",
+        escaped(path)
+    )]
+    NotDeletable {
+        /// The path of the first one in the codex.
+        path: BString,
+    },
     /// The run is atomic, and each project has a sync branch of its own.
     #[error("`--atomic` cannot be combined with a sync branch per project")]
     AtomicBranches,

@@ -249,6 +249,9 @@ pub(crate) fn retire(
     for (path, entry) in &listing.entries {
         if !can_be_published(path, *entry) {
             plan.unmanaged += 1;
+            let change = change_of_others(path);
+            plan.kept
+                .push(change.unwrap_or_else(|| OthersChange::new(path, None)));
         } else if let Some(change) = change_of_others(path) {
             plan.unmanaged += 1;
             plan.kept.push(change);
@@ -422,8 +425,13 @@ impl<'p> Comparison<'p> {
 
 /// Whether a source file could have been published as this entry of the codex.
 pub(crate) fn can_be_published(path: &[u8], entry: Entry) -> bool {
+    entry.mode != Mode::Directory && is_publishable(path)
+}
+
+/// Whether a source file could have been published at this path below the directory of a project.
+pub(crate) fn is_publishable(path: &[u8]) -> bool {
     let mut segments = path.split(|byte| *byte == b'/');
-    entry.mode != Mode::Directory && segments.all(|segment| check_segment(segment).is_ok())
+    segments.all(|segment| check_segment(segment).is_ok())
 }
 
 /// The entry that obstructs a file at `path`: a file in the place of a directory above it, or a

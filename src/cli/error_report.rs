@@ -348,6 +348,7 @@ fn kind(error: &SyncError) -> &'static str {
 fn rejection_kind(rejection: &Rejection) -> &'static str {
     match rejection.kind {
         RejectionKind::TooLarge => "too-large",
+        SyncError::NotDeletable { .. } => "not-deletable",
         _ => "declined",
     }
 }
@@ -445,7 +446,7 @@ fn hints(error: &SyncError) -> Vec<String> {
             "if a sync has already published the project there, remove the old directory with `fractary-codex retire`"
                 .to_owned(),
         ],
-        SyncError::NotMovable { .. } => vec!["correct the entry in the codex with git".to_owned()],
+        SyncError::NotMovable { .. } | SyncError::NotDeletable { .. } => vec!["correct the entry in the codex with git".to_owned()],
         SyncError::Forge(forge) => forge_hints(forge),
         SyncError::NotProposed { source, .. } => {
             let again = "run again: the next run opens the pull request, even if nothing has changed";

@@ -70,7 +70,8 @@ pub(crate) fn of_error(error: &SyncError) -> u8 {
         SyncError::Atomic
         | SyncError::NothingPublished { .. }
         | SyncError::TargetExists { .. }
-        | SyncError::NotMovable { .. } => SOME_FAILED,
+        | SyncError::NotMovable { .. }
+        | SyncError::NotDeletable { .. } => SOME_FAILED,
         SyncError::Interrupted(interrupted) => of_signal(*interrupted),
     }
 }

@@ -177,7 +177,7 @@ pub(crate) struct ProjectDocument {
     #[schemars(default)]
     pub drift: Vec<OthersChangeDocument>,
     /// For `retire`: the files that are kept, because their last change is not from a sync of the
-    /// project.
+    /// project, or because git would not write such an entry.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
     pub kept: Vec<OthersChangeDocument>,

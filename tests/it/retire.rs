@@ -204,6 +204,44 @@ fn directory_is_moved_after_a_change_of_to() {
 }
 
 #[test]
+fn entries_that_git_would_not_write_are_named() {
+    let world = synced("");
+    world.configure("{ beta: {} }");
+    let modules = "projects/alpha/.gitmodules";
+    world.codex.commit(&[("100644", modules, "")], &[]);
+    let done = world.json(&["retire", "alpha", "--yes", "--include-others"]);
+    assert_eq!(done["projects"][0]["deleted"], 4);
+    assert_eq!(done["projects"][0]["kept"][0]["path"], modules);
+    let warning = done["warnings"][0]["message"].as_str().unwrap();
+    let expected = format!("`{modules}` is kept: git would not write such an entry");
+    assert!(warning.starts_with(&expected), "{warning}");
+    for more in ["--no-progress", "--include-others"] {
+        let expected = format!("`{modules}` cannot be deleted");
+        world.refuses(1, &["retire", "alpha", "--yes", more], &expected);
+    }
+}
+
+#[test]
+fn name_can_change_only_in_case() {
+    let world = synced("");
+    world.configure("{ Alpha: { root: alpha }, beta: {} }");
+    let done = world.json(&["rename", "alpha", "Alpha", "--yes"]);
+    assert_eq!(done["projects"][0]["moved"]["to"], "projects/Alpha");
+    let next = world
+        .run(&["sync", "--all", "--json", "--dry-run"])
+        .code(0)
+        .json();
+    assert_eq!(next["totals"]["withheld"], 0, "{next}");
+    // The directory of the other case is another one.
+    let other = "projects/alpha/README.md";
+    world.codex.commit(&[("100644", other, "")], &[]);
+    world.json(&["retire", "alpha", "--yes", "--include-others"]);
+    let tree = world.codex.tree();
+    assert!(below(&tree, "projects/alpha/").is_empty(), "{tree:?}");
+    assert_eq!(below(&tree, "projects/Alpha/").len(), 4);
+}
+
+#[test]
 fn commands_are_guarded() {
     let world = synced("");
     let before = world.codex.tip();

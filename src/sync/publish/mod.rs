@@ -74,7 +74,7 @@ use super::sources::SourceContents;
 use crate::cache::Cache;
 use crate::outcome::{Pushed, SyncBranch, SyncError, SyncOutcome};
 use crate::paths::escaped;
-use crate::plan::Decision;
+use crate::plan::{Decision, is_publishable};
 use crate::text::pluralize;
 
 /// The number of kept files that are named in warnings of their own.
@@ -479,8 +479,12 @@ fn warn_of_kept_files(request: &SyncRequest<'_>, run: &mut Run) {
     for (index, decision) in plans.flat_map(|planned| &planned.decisions) {
         let (project, kept) = (request.projects[*index], &decision.plan().kept);
         for change in kept.iter().take(MAX_KEPT) {
+            let reason = match is_publishable(&change.path) {
+                true => "its last change is not from a sync of the project, but from",
+                false => "git would not write such an entry; its last change is from",
+            };
             let message = format!(
-                "`{}` is kept: its last change is not from a sync of the project, but from {}",
+                "`{}` is kept: {reason} {}",
                 escaped(&project.to.join(change.path.as_bstr())),
                 change.origin()
             );

@@ -74,6 +74,15 @@ impl TaskPlanner<'_> {
             })
         };
         let plan = plan::retire(listing, change_of_others);
+        let mut entries = listing.entries.iter();
+        if let Some((path, _)) = listing.entries.first_key_value()
+            && entries.all(|(path, entry)| !plan::can_be_published(path, *entry))
+            && !self.has_pushed
+        {
+            return Err(SyncError::NotDeletable {
+                path: project.to.join(path.as_bstr()),
+            });
+        }
         if plan.changes.is_empty() && !self.has_pushed {
             return Err(SyncError::NothingPublished {
                 project: project.name.clone(),
