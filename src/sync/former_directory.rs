@@ -3,6 +3,8 @@
 
 use std::collections::BTreeSet;
 
+use bstr::ByteSlice;
+
 use super::request::SyncRequest;
 use crate::config::layers::derived;
 use crate::names::ProjectName;
@@ -82,7 +84,7 @@ pub(super) fn former_directory(
             directory: configured.to.clone(),
         });
     }
-    check_overlap(request, &directory)?;
+    check_former(request, &directory)?;
     Ok(directory)
 }
 
@@ -111,13 +113,33 @@ pub(super) fn default_directory(project: &ProjectName) -> CodexPath {
 }
 
 /// Checks that no project of the configuration has the directory, has one in it, or has one that
-/// contains it.
+/// contains it, on any file system.
 pub(super) fn check_overlap(
     request: &SyncRequest<'_>,
     directory: &CodexPath,
 ) -> Result<(), FormerDirectoryError> {
+    check(request, directory, is_within)
+}
+
+/// The same for a directory that the codex has, which distinguishes case: after a rename from `Web` to
+/// `web`, `projects/Web` is not the directory of a project.
+fn check_former(
+    request: &SyncRequest<'_>,
+    directory: &CodexPath,
+) -> Result<(), FormerDirectoryError> {
+    check(request, directory, is_exactly_within)
+}
+
+/// Compares a directory with those of the configuration. `is_within` returns whether a directory is
+/// another one or below it.
+fn check(
+    request: &SyncRequest<'_>,
+    directory: &CodexPath,
+    is_within: impl Fn(&CodexPath, &CodexPath) -> bool,
+) -> Result<(), FormerDirectoryError> {
+    let overlap = |other| is_within(other, directory) || is_within(directory, other);
     let mut projects = request.workspace.projects.iter();
-    match projects.find(|project| overlap(&project.to, directory)) {
+    match projects.find(|project| overlap(&project.to)) {
         Some(project) => Err(FormerDirectoryError::Overlaps {
             directory: directory.clone(),
             project: project.name.clone(),
@@ -127,9 +149,10 @@ pub(super) fn check_overlap(
     }
 }
 
-/// Whether two directories are the same on some file system, or one is in the other.
-fn overlap(one: &CodexPath, other: &CodexPath) -> bool {
-    is_within(one, other) || is_within(other, one)
+/// Whether `inner` is `outer` or a path below it in the codex, which distinguishes case.
+fn is_exactly_within(inner: &CodexPath, outer: &CodexPath) -> bool {
+    let rest = inner.as_bstr().strip_prefix(outer.as_bstr().as_bytes());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
 }
 
 /// Whether `inner` is `outer` or a path below it, on some file system.

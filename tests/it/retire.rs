@@ -282,7 +282,7 @@ fn commands_are_guarded() {
         (
             2,
             &["retire", "old", "--yes", "--directory", "Projects/BETA"],
-            "`Projects/BETA` and the directory `projects/beta` of the project `beta` overlap",
+            "the codex has no directory `Projects/BETA` of `old`",
         ),
         (
             2,
