@@ -28,7 +28,7 @@ use crate::report::issue::{Issue, IssueSeverity};
 use crate::scan::{ScanError, UnreadableObject, UnusableRepository};
 use crate::sync::FormerDirectoryError;
 use crate::sync::changed_since::ChangedSinceError;
-use crate::sync::fetch::FetchError;
+use crate::sync::fetch::{CopyFault, FetchError};
 use crate::sync::trace::TraceError;
 use crate::text::pluralize;
 use crate::workspace::SelectError;
@@ -169,6 +169,17 @@ pub(super) fn of_fetch(error: &FetchError) -> ErrorReport {
     };
     ErrorReport {
         kind: kind.into(),
+        FetchError::UnusableCopy { fault, .. } => {
+            let sync = match fault {
+                CopyFault::Modified => {
+                    "replace the modified file with `fractary-codex sync --from-codex --force`"
+                }
+                CopyFault::Removed | CopyFault::Outdated => {
+                    "pull again with `fractary-codex sync --from-codex`"
+                }
+            };
+            ("not-cached", vec![format!("drop `--offline`, or {sync}")])
+        }
         message: error.to_string(),
         hints,
         causes: Vec::new(),

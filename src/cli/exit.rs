@@ -88,7 +88,7 @@ pub(crate) fn of_cache(error: &CacheError) -> u8 {
 /// the remote.
 pub(crate) fn of_fetch(error: &FetchError) -> u8 {
     match error {
-        FetchError::NotCached { .. } => REMOTE,
+        FetchError::NotCached { .. } | FetchError::UnusableCopy { .. } => REMOTE,
         FetchError::NotFound { .. }
         | FetchError::NoMatch { .. }
         | FetchError::Directory { .. }

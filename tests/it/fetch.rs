@@ -147,11 +147,29 @@ fn local_edits_are_never_fetched() {
     for more in [&[][..], &["--ttl", "1h"]] {
         assert_eq!(ledger(&world, more).code(0).stdout, "# Ledger\n");
     }
-    let output = ledger(&world, &["--offline"]).code(4);
-    assert!(
-        output.stderr.contains("is not in the local cache"),
-        "{}",
-        output.stderr
+    let all = "codex://acme/billing/**";
+    let offline = |uri: &str, code: i32, expected: &str| {
+        let output = world.run(&["fetch", uri, "--offline"]).code(code);
+        assert!(output.stderr.contains(expected), "{}", output.stderr);
+    };
+    offline(LEDGER, 4, "in the local cache was modified locally");
+    offline(
+        all,
+        0,
+        "skipped `projects/billing/docs/ledger.md`: it was modified",
+    );
+    world.sandbox.remove(cached);
+    offline(LEDGER, 4, "in the local cache was removed locally");
+    // After a sync that did not write all files, the others may be older than the tip.
+    world.sandbox.write(cached, "edited");
+    let newer = [("100644", "projects/billing/README.md", "newer")];
+    world.codex.commit(&newer, &[]);
+    pulled(&world);
+    offline("codex://acme/billing/README.md", 4, "may be outdated");
+    offline(
+        "codex://acme/payments/README.md",
+        4,
+        "is not in the local cache",
     );
 }
 

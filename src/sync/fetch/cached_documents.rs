@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
-use bstr::BStr;
-#[cfg(feature = "mcp")]
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use super::codex_document::{CodexDocument, ReadFrom};
-use crate::cache::{Cache, CacheError, RequestRecord};
+use super::fetch_error::CopyFault;
+use crate::cache::{Cache, CacheError, Condition, RequestRecord};
 use crate::object::ObjectId;
 use crate::outcome::SyncError;
 use crate::plan::Entry;
@@ -98,20 +97,59 @@ impl CachedDocuments {
         self.find(uri.path()?.as_bstr(), current)
     }
 
-    /// All cached documents that `uri` names.
-    pub(super) fn matching(&self, uri: &DocumentUri) -> Vec<CodexDocument> {
-        if uri.path().is_some() {
-            return self.document(uri, Currency::Any).into_iter().collect();
-        }
+    /// All cached documents that `uri` names, and the paths of copies that cannot be used.
+    pub(super) fn matching(
+        &self,
+        uri: &DocumentUri,
+    ) -> (Vec<CodexDocument>, Vec<(BString, CopyFault)>) {
         let files = self.caches.iter().flat_map(|cache| &cache.manifest().files);
-        let paths: BTreeSet<_> = files
-            .map(|(path, _)| path)
-            .filter(|path| uri.names(path.as_ref()))
-            .collect();
-        let documents = paths.into_iter();
-        documents
-            .filter_map(|path| self.find(path.as_ref(), Currency::Any))
-            .collect()
+        let paths: BTreeSet<&BStr> = match uri.path() {
+            Some(path) => BTreeSet::from([path.as_bstr()]),
+            None => files
+                .map(|(path, _)| path.as_bstr())
+                .filter(|path| uri.names(path))
+                .collect(),
+        };
+
+        let mut documents = Vec::new();
+        let mut unusable = Vec::new();
+        for path in paths {
+            match self.find(path, Currency::Any) {
+                Some(document) => documents.push(document),
+                None => {
+                    let fault = self.fault_of(path);
+                    unusable.extend(fault.map(|fault| (path.to_owned(), fault)));
+                }
+            }
+        }
+        (documents, unusable)
+    }
+
+    /// The reason why the copies of the document at `path` cannot be used; `None` if there is no copy
+    /// from the remote and the branch.
+    fn fault_of(&self, path: &BStr) -> Option<CopyFault> {
+        self.caches.iter().find_map(|cache| {
+            let file = cache.manifest().files.get(path)?;
+            let mut records = file.owners.iter();
+            let is_of_codex = records.any(|owner| {
+                let record = cache.manifest().owners.get(owner);
+                record.is_some_and(|record| self.is_of_codex(record))
+            });
+            if !is_of_codex {
+                return None;
+            }
+            match cache.condition(&path.to_owned(), file) {
+                Ok(Some(Condition::Missing)) => Some(CopyFault::Removed),
+                Ok(Some(_)) | Err(_) => Some(CopyFault::Modified),
+                Ok(None) => Some(CopyFault::Outdated),
+            }
+        })
+    }
+
+    /// Whether a sync was one of the selected branch of the codex.
+    fn is_of_codex(&self, record: &RequestRecord) -> bool {
+        let branch = self.branch.as_ref();
+        record.remote == self.remote && branch.is_none_or(|branch| *branch == record.branch)
     }
 
     /// The files that `uri` names, by their paths, as the caches record them.
@@ -184,11 +222,7 @@ impl CachedDocuments {
         let manifest = cache.manifest();
         let file = manifest.files.get(path)?;
         let is_usable = |record: &&RequestRecord| {
-            let branch = self.branch.as_ref();
-            record.complete
-                && record.remote == self.remote
-                && branch.is_none_or(|branch| *branch == record.branch)
-                && current.is_met_by(record)
+            record.complete && self.is_of_codex(record) && current.is_met_by(record)
         };
         let records = file.owners.iter();
         let record = records

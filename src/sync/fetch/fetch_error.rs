@@ -47,10 +47,32 @@ pub(crate) enum FetchError {
         /// The URI.
         uri: String,
     },
+    /// Offline, and a cache has the document, but not as the last sync has found it.
+    #[error("`{}` in the local cache {fault}", escaped(uri.as_bytes()))]
+    UnusableCopy {
+        /// The URI.
+        uri: String,
+        /// The reason.
+        fault: CopyFault,
+    },
     /// Offline, and no cache has the document.
     #[error("`{}` is not in the local cache", escaped(uri.as_bytes()))]
     NotCached {
         /// The URI.
         uri: String,
     },
+}
+
+/// The reason why the copy of a document in a cache is not returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CopyFault {
+    /// The file differs from the version that the cache wrote.
+    #[error("was modified locally")]
+    Modified,
+    /// The file does not exist.
+    #[error("was removed locally")]
+    Removed,
+    /// The last sync did not write all of its files, so that this one may be from an earlier tip.
+    #[error("may be outdated, because the last sync did not write all files")]
+    Outdated,
 }

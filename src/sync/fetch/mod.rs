@@ -32,7 +32,7 @@ use crate::workspace::codex_selector::project_and_path;
 use crate::workspace::document_uri::DocumentUri;
 use cached_documents::{CachedDocuments, Currency};
 pub(crate) use codex_document::{CodexDocument, ReadFrom};
-pub(crate) use fetch_error::FetchError;
+pub(crate) use fetch_error::{CopyFault, FetchError};
 use remote_documents::RemoteDocuments;
 
 /// How the local caches are used.
@@ -75,12 +75,10 @@ pub(crate) fn fetch(
     let mut outcome = FetchOutcome::default();
     if request.offline {
         cache.check()?;
-        let answers = uris.iter().map(|uri| match cache.matching(uri) {
-            documents if documents.is_empty() => Err(FetchError::NotCached {
-                uri: uri.as_str().to_owned(),
-            }),
-            documents => Ok(documents),
-        });
+        let warnings = &mut outcome.warnings;
+        let answers = uris.iter();
+        let answers = answers.map(|uri| answer_offline(request, &cache, uri, warnings));
+        let answers: Vec<_> = answers.collect();
         outcome.add(uris.iter().zip(answers));
         return Ok(outcome);
     }
@@ -102,6 +100,36 @@ pub(crate) fn fetch(
     let answers = answers.into_iter().flatten();
     outcome.add(uris.iter().zip(answers));
     Ok(outcome)
+}
+
+/// Answers a URI from the caches alone. Copies that a glob names and that are not returned are
+/// warnings.
+fn answer_offline(
+    request: &SyncRequest<'_>,
+    cache: &CachedDocuments,
+    uri: &DocumentUri,
+    warnings: &mut Vec<Warning>,
+) -> Answer {
+    let (documents, unusable) = cache.matching(uri);
+    let text = uri.as_str().to_owned();
+    if uri.path().is_some() {
+        return match (documents.is_empty(), unusable.first()) {
+            (false, _) => Ok(documents),
+            (true, Some((_, fault))) => Err(FetchError::UnusableCopy {
+                uri: text,
+                fault: *fault,
+            }),
+            (true, None) => Err(FetchError::NotCached { uri: text }),
+        };
+    }
+    for (path, fault) in unusable {
+        let message = format!("skipped `{}`: it {fault}", escaped(&path));
+        request.warn(warnings, None, message);
+    }
+    match documents.is_empty() {
+        true => Err(FetchError::NotCached { uri: text }),
+        false => Ok(documents),
+    }
 }
 
 /// Answers the URIs of single documents for which the cache has a version that is `current`.

@@ -112,6 +112,10 @@ pub(super) fn fetch_error(error: &FetchError) -> CommandError {
             let hint = "call again without `offline`, or pull the document with `fractary-codex sync --from-codex`";
             reported.report.hints = vec![hint.to_owned()];
         }
+        FetchError::UnusableCopy { .. } => {
+            let hint = "call again without `offline`";
+            reported.report.hints = vec![hint.to_owned()];
+        }
         FetchError::NotFound { .. } => {
             let hint = "`codex_document_list` lists the documents that exist";
             reported.report.hints.push(hint.to_owned());
