@@ -828,6 +828,8 @@ pub enum SyncError {
     PlanDiffers {
         /// All differences.
         differences: Vec<PlanDifference>,
+        /// The options of a dry run that shows the present plan.
+        options: Vec<String>,
     },
     /// The plan of the run does not have the expected id.
     #[error("the plan is {}, not {expected}", id.map_or("empty".to_owned(), |id| id.to_string()))]
@@ -836,6 +838,8 @@ pub enum SyncError {
         expected: ObjectId,
         /// The id of the run's plan; `None` if no project is selected.
         id: Option<ObjectId>,
+        /// The options of a dry run that shows the present plan.
+        options: Vec<String>,
     },
     /// A project failed or was withheld, and the run is atomic.
     #[error("nothing was pushed: some projects failed or were withheld, and `--atomic` is set")]

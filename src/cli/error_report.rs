@@ -463,12 +463,12 @@ fn hints(error: &SyncError) -> Vec<String> {
             let again = "run again: the next run opens the pull request, even if nothing has changed";
             [again.to_owned()].into_iter().chain(forge_hints(source)).collect()
         }
-        SyncError::PlanDiffers { .. } => vec![
-            "look at the changes with `fractary-codex sync --dry-run`, and save a new plan with `--plan-out FILE`"
-                .to_owned(),
-        ],
-        SyncError::UnexpectedPlan { .. } => vec![
-            "look at the present plan with `fractary-codex sync --dry-run`".to_owned(),
+        SyncError::PlanDiffers { options, .. } => vec![format!(
+            "look at the changes with {}, and save a new plan with `--plan-out FILE`",
+            dry_run(options)
+        )],
+        SyncError::UnexpectedPlan { options, .. } => vec![
+            format!("look at the present plan with {}", dry_run(options)),
             "the id differs even if only other paths of the codex have changed; a plan that is saved with `--plan-out FILE` still applies then (`--plan FILE`)"
                 .to_owned(),
         ],
@@ -500,7 +500,7 @@ fn causes(error: &SyncError) -> Vec<String> {
             [explanation].into_iter().chain(marked(words)).collect()
         }
         SyncError::Signing(signing) => [signing.detail().to_vec(), sources(signing)].concat(),
-        SyncError::PlanDiffers { differences } => {
+        SyncError::PlanDiffers { differences, .. } => {
             let listed = differences.iter().take(MAX_LISTED).map(ToString::to_string);
             let omitted = differences.len().saturating_sub(MAX_LISTED);
             let rest = (omitted > 0).then(|| format!("and {omitted} more"));
@@ -624,6 +624,19 @@ fn missing_branch_hints(
 /// Reports why a project failed or was withheld. `None` if it is as it should be.
 pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
     let report = |kind: &'static str, message: String, hint: Option<String>, causes| ErrorReport {
+/// The command of a dry run with these options.
+fn dry_run(options: &[String]) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "._-/+=:,@%…".contains(c);
+    let options = options.iter().map(|word| match word.chars().all(is_plain) {
+        true => format!("{word} "),
+        false => format!("{} ", shell_quoted(word)),
+    });
+    format!(
+        "`fractary-codex sync {}--dry-run`",
+        options.collect::<String>()
+    )
+}
+
         kind: kind.into(),
         message,
         hints: hint.into_iter().collect(),

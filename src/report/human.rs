@@ -245,8 +245,12 @@ fn summary(outcome: &SyncOutcome, view: View) -> String {
         Some(_) => format!(" in {}", elapsed(outcome.duration)),
         None => String::new(),
     };
+    let statuses = match statuses.is_empty() {
+        true => String::new(),
+        false => format!(": {statuses}"),
+    };
     format!(
-        "{}{time}: {statuses}; files: {} added, {} modified, {} deleted",
+        "{}{time}{statuses}; files: {} added, {} modified, {} deleted",
         pluralize(totals.projects, "project"),
         totals.added,
         totals.modified,

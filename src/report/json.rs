@@ -449,7 +449,7 @@ pub(crate) fn failed(error: Option<ErrorReport>, exit_code: u8) -> SyncDocument 
 
 /// Builds the part of the document for the differences from a saved plan.
 fn differences(outcome: &SyncOutcome) -> Vec<DifferenceDocument> {
-    let Some(SyncError::PlanDiffers { differences }) = &outcome.failure else {
+    let Some(SyncError::PlanDiffers { differences, .. }) = &outcome.failure else {
         return Vec::new();
     };
     let document = |difference: &PlanDifference| DifferenceDocument {

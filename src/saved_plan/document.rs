@@ -3,6 +3,7 @@
 //! Its schema is `schemas/plan.schema.json`.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use bstr::{BString, ByteSlice};
 use schemars::JsonSchema;
@@ -191,7 +192,29 @@ impl SavedPlan {
                     _ => escape(value, false),
                 });
         }
-        serde_json::from_value(document).map_err(|error| UnusablePlan::Malformed(error.to_string()))
+        let plan: Self = serde_json::from_value(document)
+            .map_err(|error| UnusablePlan::Malformed(error.to_string()))?;
+        plan.check()?;
+        Ok(plan)
+    }
+
+    /// Checks what a plan with the right digest can only violate if it was edited.
+    fn check(&self) -> Result<(), UnusablePlan> {
+        let malformed = |reason: String| Err(UnusablePlan::Malformed(reason));
+        if self.plan_id.is_some() && self.projects.is_empty() {
+            return malformed("it has an id and no projects".to_owned());
+        }
+        let mut names = BTreeSet::new();
+        let mut directories = BTreeSet::new();
+        for ProjectFacts { name, to, .. } in self.projects.iter().map(|one| &one.facts) {
+            if !names.insert(name) {
+                return malformed(format!("the project `{name}` is in it twice"));
+            }
+            if !directories.insert(to) {
+                return malformed(format!("the directory `{to}` is in it twice"));
+            }
+        }
+        Ok(())
     }
 
     /// Whether a document is a saved plan of any version, whether or not it is complete.

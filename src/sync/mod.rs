@@ -85,7 +85,11 @@ fn sync_both_ways(request: &SyncRequest<'_>) -> SyncOutcome {
     let mut outcome = empty_outcome(request, direction);
     if let (Expectation::Id(expected), true) = (&request.expectation, published.is_empty()) {
         let expected = *expected;
-        outcome.failure = Some(SyncError::UnexpectedPlan { expected, id: None });
+        outcome.failure = Some(SyncError::UnexpectedPlan {
+            expected,
+            id: None,
+            options: Vec::new(),
+        });
         return outcome;
     }
     let mut caches = BTreeMap::new();

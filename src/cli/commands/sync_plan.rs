@@ -1,5 +1,6 @@
 //! The options of `sync` about plans: `--plan-out`, `--plan` and `--expect`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,6 +18,9 @@ use crate::saved_plan::differences::missing_projects;
 use crate::saved_plan::document::SavedPlan;
 use crate::sync::expectation::Expectation;
 use crate::workspace::{PushBranches, Workspace};
+
+/// The maximum number of projects that a suggested command names.
+const MAX_NAMED: usize = 10;
 
 /// The document that the run writes besides its result.
 pub(super) fn artifact(
@@ -135,9 +139,10 @@ fn read(options: impl Iterator<Item = String>) -> Option<SyncArgs> {
     }
 }
 
-/// The projects of a plan.
+/// The projects of a plan. `arguments` are those that [`arguments`] returns.
 pub(super) fn projects<'w>(
     saved: &SavedPlan,
+    arguments: &SyncArgs,
     workspace: &'w Workspace,
 ) -> Result<SelectedProjects<'w>, CommandError> {
     let find = |name: &str| {
@@ -154,8 +159,53 @@ pub(super) fn projects<'w>(
         }),
         false => Err(CommandError::from(&SyncError::PlanDiffers {
             differences: missing,
+            options: dry_run_options(arguments, Some(saved), workspace),
         })),
     }
+}
+
+/// Adds the options of a dry run that shows the present plan to an error about the plan of a run.
+pub(super) fn add_dry_run(
+    error: &mut SyncError,
+    arguments: &SyncArgs,
+    saved: Option<&SavedPlan>,
+    workspace: &Workspace,
+) {
+    if let SyncError::PlanDiffers { options, .. } | SyncError::UnexpectedPlan { options, .. } =
+        error
+    {
+        *options = dry_run_options(arguments, saved, workspace);
+    }
+}
+
+/// The options of a dry run that shows the present plan: those that decide what is published, and the
+/// selected projects. Of a saved plan, these are its projects that the configuration still has.
+fn dry_run_options(
+    arguments: &SyncArgs,
+    saved: Option<&SavedPlan>,
+    workspace: &Workspace,
+) -> Vec<String> {
+    let mut options = plan_options(arguments);
+    let Some(saved) = saved else {
+        options.extend(words(arguments, OptionRole::Selection));
+        return options;
+    };
+
+    let planned: BTreeSet<&str> = saved.projects().collect();
+    let projects = workspace.projects.iter();
+    let projects = projects.map(|project| project.name.as_str());
+    let (planned, others): (Vec<_>, Vec<_>) = projects.partition(|name| planned.contains(name));
+    // The projects of a shard are selected from all.
+    let is_shard = options.iter().any(|word| word.starts_with("--shard"));
+    match planned.len() {
+        _ if is_shard || others.is_empty() => options.push("--all".to_owned()),
+        1..=MAX_NAMED => {
+            let named = planned.iter().flat_map(|name| ["-p", *name]);
+            options.extend(named.map(str::to_owned));
+        }
+        _ => options.extend(["-p", "…"].map(str::to_owned)),
+    }
+    options
 }
 
 /// The relation of a run to a plan.

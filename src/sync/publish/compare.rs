@@ -48,6 +48,7 @@ pub(super) fn compare(
                 return Err(SyncError::UnexpectedPlan {
                     expected: *expected,
                     id,
+                    options: Vec::new(),
                 });
             }
         }
@@ -60,7 +61,10 @@ pub(super) fn compare(
     let differences = differences(expected, &now, &landed);
     match differences.is_empty() {
         true => Ok(()),
-        false => Err(SyncError::PlanDiffers { differences }),
+        false => Err(SyncError::PlanDiffers {
+            differences,
+            options: Vec::new(),
+        }),
     }
 }
 

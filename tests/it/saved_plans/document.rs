@@ -213,6 +213,35 @@ fn edited_plan_is_refused_whatever_was_edited() {
 }
 
 #[test]
+fn edited_plan_with_a_correct_digest_must_be_one_that_a_run_can_save() {
+    let world = World::new();
+    let plan = save(&world, &[]);
+    let project = plan["projects"][0].clone();
+    let mut renamed = project.clone();
+    renamed["name"] = json!("other");
+    for (projects, expected) in [
+        (json!([]), "it has an id and no projects"),
+        (
+            json!([project, project]),
+            "the project `alpha` is in it twice",
+        ),
+        (
+            json!([project, renamed]),
+            "the directory `projects/alpha` is in it twice",
+        ),
+    ] {
+        let mut edited = plan.clone();
+        edited["projects"] = projects;
+        forge(&world.sandbox, edited);
+        let show = ["plan", "show", "../plan.json"];
+        for arguments in [&show[..], &["sync", "--plan", "../plan.json"]] {
+            let output = world.run(arguments).code(2);
+            assert!(output.stderr.contains(expected), "{}", output.stderr);
+        }
+    }
+}
+
+#[test]
 fn text_of_an_edited_plan_cannot_control_the_terminal() {
     let world = World::builder().projects(&["alpha", "lost"]).build();
     world.sandbox.remove("ws/lost");
