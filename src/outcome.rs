@@ -19,7 +19,7 @@ use crate::text::pluralize;
 use crate::url::RemoteUrl;
 
 // The types that an outcome and its errors contain.
-pub use crate::cache::CacheError;
+pub use crate::cache::{CacheError, Refusal, RefusalKind};
 pub use crate::checks::{ContentCheck, Finding, Severity};
 pub use crate::codex::objects::commit_builder::BuildError;
 pub use crate::codex::objects::sync_history::SyncCommit;
@@ -369,7 +369,7 @@ pub enum ProjectOutcome {
     /// Pulled: all selected files are in the cache.
     Pulled,
     /// Pulled, except for these entries of the codex, each with the reason.
-    Incomplete(Vec<(BString, String)>),
+    Incomplete(Vec<(BString, Refusal)>),
     /// This commit was sent, but the remote did not confirm it.
     Sent(ObjectId),
     /// Withheld by a guard.

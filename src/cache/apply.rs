@@ -1,6 +1,6 @@
 //! Carries out a plan: removes and writes files, and then records the result in the manifest.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 
 use bstr::{BStr, BString, ByteSlice};
@@ -10,7 +10,8 @@ use super::cache_plan::CachePlan;
 use super::dir::{CacheDir, StagedFile, Staging};
 use super::error::{CacheError, write_error};
 use super::open_cache::Cache;
-use super::request::{CacheOwner, KeepReason, RequestResult};
+use super::refusal::Refusal;
+use super::request::{CacheOwner, CacheRequest, KeepReason, RequestResult};
 use crate::plan::Change;
 use crate::platform;
 use crate::scan::SourceFile;
@@ -29,7 +30,7 @@ pub(super) struct Applied {
     /// The files that somebody changed after the plan was made.
     pub(super) kept: HashSet<BString>,
     /// The changes that failed, with the reason.
-    pub(super) failed: HashMap<BString, String>,
+    pub(super) failed: HashMap<BString, Refusal>,
 }
 
 impl Cache {
@@ -70,7 +71,9 @@ impl Cache {
                         return Err(error(source));
                     }
                     Err(source) => {
-                        applied.failed.insert(path.to_owned(), source.to_string());
+                        applied
+                            .failed
+                            .insert(path.to_owned(), Refusal::from(&source));
                     }
                 }
             }
@@ -97,7 +100,7 @@ impl Cache {
                 Err(error) => {
                     applied
                         .failed
-                        .insert(change.path.clone(), error.to_string());
+                        .insert(change.path.clone(), Refusal::from(&error));
                 }
             }
         }
@@ -136,7 +139,7 @@ impl Cache {
                     applied.kept.insert(path);
                 }
                 Err(error) => {
-                    applied.failed.insert(path, error.to_string());
+                    applied.failed.insert(path, Refusal::from(&error));
                 }
             }
         }
@@ -196,32 +199,17 @@ impl Cache {
 
     /// Moves the changes that were not made to the kept or refused files, and updates the manifest in
     /// memory.
-    pub(super) fn record(&mut self, plan: CachePlan, mut applied: Applied) -> Vec<RequestResult> {
+    pub(super) fn record(&mut self, plan: CachePlan, applied: Applied) -> Vec<RequestResult> {
         let CachePlan {
             mut results,
             requests,
             mut observed,
             ..
         } = plan;
-        for result in &mut results {
-            let RequestResult {
-                plan,
-                kept,
-                refused,
-                ..
-            } = result;
-            plan.changes.retain(|change| {
-                if let Some(failure) = applied.failed.remove_entry(&change.path) {
-                    refused.push(failure);
-                    false
-                } else if let Some(path) = applied.kept.take(&change.path) {
-                    plan.unmanaged += 1;
-                    kept.push((path, KeepReason::Edited));
-                    false
-                } else {
-                    true
-                }
-            });
+        if !applied.failed.is_empty() || !applied.kept.is_empty() {
+            for (result, request) in results.iter_mut().zip(&requests) {
+                applied.correct(result, request);
+            }
         }
 
         observed.extend(applied.written);
@@ -241,6 +229,37 @@ impl Cache {
         self.manifest.save(&self.control()?)?;
         self.directory.iter().for_each(CacheDir::remove_leftovers);
         Ok(())
+    }
+}
+
+impl Applied {
+    /// Moves the changes that were not made to the kept or refused files of a result. A file that is
+    /// counted as a change of another request is unchanged in this result until then.
+    fn correct(&self, result: &mut RequestResult, request: &CacheRequest) {
+        let is_open = |path: &BString| self.failed.contains_key(path) || self.kept.contains(path);
+        let mut open = BTreeSet::new();
+        result.plan.changes.retain(|change| {
+            let is_made = !is_open(&change.path);
+            if !is_made {
+                open.insert(change.path.clone());
+            }
+            is_made
+        });
+        for path in self.failed.keys().chain(&self.kept) {
+            if request.files.contains_key(path) && open.insert(path.clone()) {
+                result.plan.unchanged -= 1;
+            }
+        }
+
+        for path in open {
+            match self.failed.get(&path) {
+                Some(refusal) => result.refused.push((path, refusal.clone())),
+                None => {
+                    result.plan.unmanaged += 1;
+                    result.kept.push((path, KeepReason::Edited));
+                }
+            }
+        }
     }
 }
 
@@ -298,12 +317,12 @@ pub(super) fn affects_all_files(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeMap;
     use std::fs;
 
     use bstr::ByteSlice;
 
-    use super::super::request::{CacheRequest, Reason, RequestRecord};
+    use super::super::request::{Reason, RequestRecord};
     use super::*;
     use crate::interrupt::Interrupt;
     use crate::object::{Kind, Mode, ObjectId, hash};

@@ -10,6 +10,7 @@ use super::dir::{DiskEntry, Expected};
 use super::error::CacheError;
 use super::manifest::{Cached, Manifest};
 use super::open_cache::Cache;
+use super::refusal::Refusal;
 use super::request::{CacheRequest, KeepReason, RequestResult};
 use super::wanted_files::{WantedFile, WantedFiles};
 use crate::object::{Mode, ObjectId};
@@ -204,12 +205,25 @@ enum PathDecision {
     /// The path is overwritten, and these other files of the user are deleted to make room.
     Modified(Vec<BString>),
     Kept(KeepReason),
-    Refused(String),
+    Refused(Refusal),
+}
+
+impl PathDecision {
+    /// The decision for the requests after the first one: for them, a file that this run writes is
+    /// in the cache already.
+    fn for_others(&self) -> Self {
+        match self {
+            Self::Unchanged | Self::Added | Self::Modified(_) => Self::Unchanged,
+            Self::Kept(reason) => Self::Kept(reason.clone()),
+            Self::Refused(reason) => Self::Refused(reason.clone()),
+        }
+    }
 }
 
 impl Facts<'_> {
     /// Decides about every path. Returns the result of each of the `count` requests. A path in
-    /// several requests is written and counted once, for the first one.
+    /// several requests is written and counted once, for the first one. If it cannot be written, it
+    /// is kept or refused for all of them.
     fn decide_all(&self, count: usize) -> Vec<RequestResult> {
         let mut results = vec![RequestResult::default(); count];
         let wanted = self.paths.iter().filter_map(|known| {
@@ -223,9 +237,6 @@ impl Facts<'_> {
         let mut present: BTreeSet<&BStr> = BTreeSet::new();
 
         for (known, first, others) in wanted {
-            for other in others {
-                results[other.request].plan.unchanged += 1;
-            }
             let conflict = can_conflict
                 .then(|| conflict(&present, known.path))
                 .flatten();
@@ -236,6 +247,10 @@ impl Facts<'_> {
             let is_absent = matches!(decision, PathDecision::Kept(_) | PathDecision::Refused(_));
             if can_conflict && !is_absent {
                 present.insert(known.path);
+            }
+            for other in others {
+                let decision = decision.for_others();
+                results[other.request].add(known.path, &other.entry, decision);
             }
             results[first.request].add(known.path, &first.entry, decision);
         }

@@ -14,6 +14,7 @@ use cap_std::fs::{Dir, File, OpenOptions};
 
 use super::manifest::Cached;
 use super::own_files::CONTROL;
+use super::refusal::Refusal;
 use crate::object::{Kind, Mode, ObjectId, hash_reader};
 use crate::paths::escaped;
 use crate::platform::{self, ChangeTimes, FileKind, Look, path_of};
@@ -42,7 +43,7 @@ pub(super) enum DiskEntry {
     Blocked(BString),
     /// The path is invalid on this file system or not accessible, for this reason. Other paths may
     /// be fine.
-    Unusable(String),
+    Unusable(Refusal),
 }
 
 /// The cache's directory.
@@ -247,7 +248,7 @@ impl Cursor<'_> {
                     io::ErrorKind::InvalidFilename | io::ErrorKind::PermissionDenied
                 ) =>
             {
-                Ok(DiskEntry::Unusable(error.to_string()))
+                Ok(DiskEntry::Unusable(Refusal::from(&error)))
             }
             found => found,
         }

@@ -24,6 +24,7 @@ mod manifest;
 mod open_cache;
 mod overlay;
 mod own_files;
+mod refusal;
 mod request;
 pub(crate) mod selected;
 mod simulate;
@@ -34,6 +35,7 @@ pub use error::CacheError;
 pub(crate) use manifest::{Cached, Manifest};
 pub(crate) use open_cache::{Cache, Condition};
 pub(crate) use own_files::CONTROL;
+pub use refusal::{Refusal, RefusalKind};
 pub(crate) use request::{
     CacheOwner, CacheRequest, KeepReason, Reason, RequestRecord, RequestResult,
 };

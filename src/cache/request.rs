@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bstr::BString;
 
+use super::refusal::Refusal;
 use crate::names::ProjectName;
 use crate::object::ObjectId;
 use crate::plan::{Entry, ProjectPlan};
@@ -85,8 +86,8 @@ pub(crate) struct RequestResult {
     /// Files that the cache did not write and that are deleted to make room for others. Empty
     /// unless `force` is set.
     pub replaced: Vec<BString>,
-    /// Files that cannot be written or removed, with the error.
-    pub refused: Vec<(BString, String)>,
+    /// Files that cannot be written or removed, with the reason.
+    pub refused: Vec<(BString, Refusal)>,
 }
 
 /// The reason why a path is not changed.

@@ -7,6 +7,7 @@ use bstr::{BStr, BString, ByteSlice};
 use super::dir::split;
 use super::open_cache::Cache;
 use super::own_files::is_own_name;
+use super::refusal::Refusal;
 use super::request::{CacheOwner, Reason};
 use crate::codex::objects::tree::{self, TreeError};
 use crate::object::{Mode, ObjectId};
@@ -21,7 +22,7 @@ pub(crate) struct Selected {
     /// The files, by their path in the codex.
     pub files: BTreeMap<BString, Entry>,
     /// The entries that a cache cannot contain, with the reason.
-    pub refused: Vec<(BString, String)>,
+    pub refused: Vec<(BString, Refusal)>,
     /// The symlinks and submodules, which are never pulled.
     pub not_files: Vec<(BString, Mode)>,
 }
@@ -53,10 +54,11 @@ impl Selected {
                 }
 
                 if let Err(reason) = check_file_name(&entry.name) {
-                    selected.refused.push((path, reason.to_string()));
+                    let refusal = Refusal::name(reason.to_string());
+                    selected.refused.push((path, refusal));
                 } else if is_own_name(path.as_bstr()) {
-                    let reason = "the cache uses this name itself";
-                    selected.refused.push((path, reason.to_owned()));
+                    let refusal = Refusal::name("the cache uses this name itself");
+                    selected.refused.push((path, refusal));
                 } else if is_directory {
                     pending.push((BString::from([path.as_slice(), b"/"].concat()), entry.id));
                 } else if entry.mode.is_file() {
@@ -102,7 +104,7 @@ impl Selected {
             match first {
                 Some(first) => {
                     let reason = format!("`{}` has the same name", escaped(first));
-                    refused.push((path.clone(), reason));
+                    refused.push((path.clone(), Refusal::name(reason)));
                 }
                 None => {
                     seen.insert(name, path);

@@ -15,6 +15,7 @@ use super::dir::{CacheDir, DiskEntry, split};
 use super::error::{CacheError, open_error, with_file_name, write_error};
 use super::open_cache::Cache;
 use super::own_files::{CACHEDIR_TAG_NAME, GITIGNORE_NAME, LOCK};
+use super::refusal::Refusal;
 use super::request::RequestResult;
 use crate::stat::Stat;
 use crate::{lock, platform};
@@ -64,7 +65,7 @@ impl Cache {
     }
 
     /// Returns the files that could not be written or removed, with the reason.
-    fn predict_failures(&self, plan: &CachePlan) -> Result<HashMap<BString, String>, CacheError> {
+    fn predict_failures(&self, plan: &CachePlan) -> Result<HashMap<BString, Refusal>, CacheError> {
         let mut failed = HashMap::new();
         // A cache that does not exist yet can be created: that was checked when it was opened.
         let Some(directory) = &self.directory else {
@@ -75,7 +76,7 @@ impl Cache {
             platform::check_writable(&control).map_err(error)?;
         }
 
-        let mut checked: HashMap<&BStr, Option<String>> = HashMap::new();
+        let mut checked: HashMap<&BStr, Option<Refusal>> = HashMap::new();
         let written = plan.files().map(|file| &file.source);
         for path in written.chain(plan.deleted()) {
             let (parent, _) = split(path.as_bstr());
@@ -85,7 +86,7 @@ impl Cache {
                     let failure = match directory.check_writable(parent) {
                         Ok(()) => None,
                         Err(source) if affects_all_files(&source) => return Err(error(source)),
-                        Err(source) => Some(source.to_string()),
+                        Err(source) => Some(Refusal::from(&source)),
                     };
                     checked.entry(parent).or_insert(failure)
                 }

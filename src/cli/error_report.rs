@@ -4,11 +4,14 @@
 //! The message comes from the error type itself. Kinds are stable identifiers, which programs rely
 //! on.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use crate::cache::{CONTROL, CacheError};
+use bstr::BString;
+
+use crate::cache::{CONTROL, CacheError, Refusal, RefusalKind};
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 use crate::codex::remote::server_message::marked;
 use crate::codex::remote::{Rejection, RejectionKind};
@@ -30,7 +33,7 @@ use crate::sync::FormerDirectoryError;
 use crate::sync::changed_since::ChangedSinceError;
 use crate::sync::fetch::{CopyFault, FetchError};
 use crate::sync::trace::TraceError;
-use crate::text::pluralize;
+use crate::text::{pluralize, shell_quoted};
 use crate::workspace::SelectError;
 use crate::workspace::document_uri::InvalidUri;
 
@@ -166,9 +169,6 @@ pub(super) fn of_fetch(error: &FetchError) -> ErrorReport {
             let hint = "drop `--offline`, or pull it first: add it to `sync.from_codex.include`";
             ("not-cached", vec![hint.to_owned()])
         }
-    };
-    ErrorReport {
-        kind: kind.into(),
         FetchError::UnusableCopy { fault, .. } => {
             let sync = match fault {
                 CopyFault::Modified => {
@@ -180,6 +180,9 @@ pub(super) fn of_fetch(error: &FetchError) -> ErrorReport {
             };
             ("not-cached", vec![format!("drop `--offline`, or {sync}")])
         }
+    };
+    ErrorReport {
+        kind: kind.into(),
         message: error.to_string(),
         hints,
         causes: Vec::new(),
@@ -345,6 +348,7 @@ fn kind(error: &SyncError) -> &'static str {
         SyncError::NothingPublished { .. } => "nothing-published",
         SyncError::TargetExists { .. } => "target-exists",
         SyncError::NotMovable { .. } => "not-movable",
+        SyncError::NotDeletable { .. } => "not-deletable",
         SyncError::Forge(forge) => forge_kind(forge),
         SyncError::NotProposed { .. } => "not-proposed",
         SyncError::PlanDiffers { .. } => "plan-differs",
@@ -359,7 +363,6 @@ fn kind(error: &SyncError) -> &'static str {
 fn rejection_kind(rejection: &Rejection) -> &'static str {
     match rejection.kind {
         RejectionKind::TooLarge => "too-large",
-        SyncError::NotDeletable { .. } => "not-deletable",
         _ => "declined",
     }
 }
@@ -621,9 +624,6 @@ fn missing_branch_hints(
     [create].into_iter().chain(default).collect()
 }
 
-/// Reports why a project failed or was withheld. `None` if it is as it should be.
-pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
-    let report = |kind: &'static str, message: String, hint: Option<String>, causes| ErrorReport {
 /// The command of a dry run with these options.
 fn dry_run(options: &[String]) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "._-/+=:,@%…".contains(c);
@@ -637,6 +637,24 @@ fn dry_run(options: &[String]) -> String {
     )
 }
 
+/// The hints for paths that could not be written to a cache, one for each kind of reason.
+fn refusal_hints(entries: &[(BString, Refusal)]) -> Vec<String> {
+    let kinds: BTreeSet<_> = entries.iter().map(|(_, refusal)| refusal.kind).collect();
+    let hints = kinds.into_iter().filter_map(|kind| match kind {
+        RefusalKind::Name => Some(
+            "paths that this file system cannot have: rename them in the codex, or exclude them with `sync.from_codex.exclude`",
+        ),
+        RefusalKind::Permission => {
+            Some("make the directories of these paths in the cache writable for this user")
+        }
+        RefusalKind::Other => None,
+    });
+    hints.map(str::to_owned).collect()
+}
+
+/// Reports why a project failed or was withheld. `None` if it is as it should be.
+pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
+    let report = |kind: &'static str, message: String, hint: Option<String>, causes| ErrorReport {
         kind: kind.into(),
         message,
         hints: hint.into_iter().collect(),
@@ -651,7 +669,6 @@ fn dry_run(options: &[String]) -> String {
                 "{} of the codex could not be written to the cache",
                 pluralize(entries.len(), "path")
             );
-            let hint = "paths that this file system cannot have: rename them in the codex, or exclude them with `sync.from_codex.exclude`";
             let listed = entries
                 .iter()
                 .take(MAX_LISTED)
@@ -659,7 +676,10 @@ fn dry_run(options: &[String]) -> String {
             let omitted = entries.len().saturating_sub(MAX_LISTED);
             let rest = (omitted > 0).then(|| format!("and {omitted} more"));
             let causes = listed.chain(rest).collect();
-            report("incomplete", message, Some(hint.to_owned()), causes)
+            ErrorReport {
+                hints: refusal_hints(entries),
+                ..report("incomplete", message, None, causes)
+            }
         }
         ProjectOutcome::Withheld(reason) => {
             let hint = withheld_hint(project, reason);

@@ -164,7 +164,7 @@ fn project_row(project: &ProjectReport, outcome: &SyncOutcome) -> ResultRow {
         _ => String::new(),
     };
 
-    let (result, paint) = result(&project.outcome);
+    let (result, paint) = result(&project.outcome, outcome.dry_run);
     ResultRow {
         name: project.name.to_string(),
         counts: project.counts(),
@@ -174,7 +174,7 @@ fn project_row(project: &ProjectReport, outcome: &SyncOutcome) -> ResultRow {
 }
 
 /// The text of the result column, and its style.
-fn result(outcome: &ProjectOutcome) -> (String, fn(Style, String) -> String) {
+fn result(outcome: &ProjectOutcome, dry_run: bool) -> (String, fn(Style, String) -> String) {
     fn good(style: Style, text: String) -> String {
         style.good(text)
     }
@@ -197,7 +197,8 @@ fn result(outcome: &ProjectOutcome) -> (String, fn(Style, String) -> String) {
         ProjectOutcome::Pulled => ("in the cache".to_owned(), good),
         ProjectOutcome::Incomplete(entries) => {
             let entries = pluralize(entries.len(), "path");
-            (format!("in the cache except {entries}"), bad)
+            let verb = if dry_run { "would be " } else { "" };
+            (format!("{verb}in the cache except {entries}"), bad)
         }
         ProjectOutcome::Sent(commit) => (format!("sent {}, not confirmed", commit.short()), bad),
         ProjectOutcome::WouldSync => ("would sync".to_owned(), warn),

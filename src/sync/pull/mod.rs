@@ -22,7 +22,7 @@ use super::caches::{
 };
 use super::committed_cache::in_commit;
 use super::request::SyncRequest;
-use crate::cache::{Cache, CacheError, CachePlan, RequestResult};
+use crate::cache::{Cache, CacheError, CachePlan, Refusal, RequestResult};
 use crate::codex::store::{Contents, Store};
 use crate::config::Direction;
 use crate::names::ProjectName;
@@ -41,7 +41,7 @@ struct CacheGroup<'r> {
     projects: Vec<&'r Project>,
     withheld: Vec<WithheldPull<'r>>,
     /// For each project, the selected files that cannot be pulled, with the reason.
-    refused: Vec<Vec<(BString, String)>>,
+    refused: Vec<Vec<(BString, Refusal)>>,
     /// The projects of the removal requests. These requests follow those of `projects`.
     removed: Vec<ProjectName>,
     planned: PlannedCache,
@@ -251,12 +251,15 @@ impl<'r> PullRun<'r> {
         };
 
         let of_removed = results.split_off(projects.len());
+        let mut warned = BTreeSet::new();
         for ((project, result), refused) in projects.into_iter().zip(results).zip(refused) {
+            self.warn_of_kept(&project.name, &result, &mut warned);
             reports.push(self.report(&project.name, result, refused));
         }
         for (project, result) in merge_results(removed, of_removed) {
             let warnings = &mut self.outcome.warnings;
             warn_removed(self.request, &project, &result, warnings);
+            self.warn_of_kept(&project, &result, &mut warned);
             reports.push(self.report(&project, result, Vec::new()));
         }
         Ok(reports)

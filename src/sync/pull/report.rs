@@ -1,11 +1,13 @@
 //! Reports on the pulled projects.
 
+use std::collections::BTreeSet;
+
 use bstr::BString;
 
 use super::super::caches::{warn_kept, warn_replaced};
 use super::pull_run::PullRun;
 use super::withheld_pulls::WithheldPull;
-use crate::cache::RequestResult;
+use crate::cache::{Refusal, RequestResult};
 use crate::config::Direction;
 use crate::names::ProjectName;
 use crate::outcome::{LastSync, ProjectError, ProjectOutcome, ProjectReport};
@@ -13,16 +15,29 @@ use crate::plan::ProjectPlan;
 use crate::workspace::Project;
 
 impl PullRun<'_> {
-    /// Reports on one project, and warns about kept and replaced files. `refused` are the files of
-    /// the codex that cannot be pulled.
+    /// Warns about the kept files of one project. A file that several projects need is named once:
+    /// `warned` has those of the projects before.
+    pub(super) fn warn_of_kept(
+        &mut self,
+        project: &ProjectName,
+        result: &RequestResult,
+        warned: &mut BTreeSet<BString>,
+    ) {
+        let kept = result.kept.iter();
+        let kept = kept.filter(|(path, _)| warned.insert(path.clone()));
+        let kept: Vec<_> = kept.cloned().collect();
+        warn_kept(self.request, project, &kept, &mut self.outcome.warnings);
+    }
+
+    /// Reports on one project, and warns about replaced files. `refused` are the files of the codex
+    /// that cannot be pulled.
     pub(super) fn report(
         &mut self,
         project: &ProjectName,
         result: RequestResult,
-        mut refused: Vec<(BString, String)>,
+        mut refused: Vec<(BString, Refusal)>,
     ) -> ProjectReport {
         let warnings = &mut self.outcome.warnings;
-        warn_kept(self.request, project, &result.kept, warnings);
         warn_replaced(self.request, project, &result.replaced, warnings);
 
         refused.extend(result.refused);

@@ -6,7 +6,7 @@ use bstr::{BString, ByteSlice};
 
 use super::pull_run::PullRun;
 use crate::cache::selected::Selected;
-use crate::cache::{Cache, CacheOwner, CacheRequest, Reason, RequestRecord};
+use crate::cache::{Cache, CacheOwner, CacheRequest, Reason, Refusal, RequestRecord};
 use crate::codex::store::StoreError;
 use crate::object::Mode;
 use crate::outcome::SyncError;
@@ -48,7 +48,7 @@ impl PullRun<'_> {
         project: &Project,
         selector: &CodexSelector,
         cache: &Cache,
-    ) -> Result<(CacheRequest, Vec<(BString, String)>), SyncError> {
+    ) -> Result<(CacheRequest, Vec<(BString, Refusal)>), SyncError> {
         let owner = CacheOwner {
             project: project.name.clone(),
             reason: Reason::Pulled,

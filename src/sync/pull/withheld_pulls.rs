@@ -5,7 +5,7 @@ use bstr::BString;
 
 use super::super::committed_cache::in_commit;
 use super::super::request::SyncRequest;
-use crate::cache::{Cache, CacheError, CachePlan, CacheRequest};
+use crate::cache::{Cache, CacheError, CachePlan, CacheRequest, Refusal};
 use crate::plan::{DeletedFrom, Deletions, ProjectPlan, Withheld};
 use crate::workspace::Project;
 
@@ -23,13 +23,13 @@ pub(super) struct GuardedPlan<'r> {
 }
 
 /// Checks a plan with the deletion guard of each project. The first requests of the plan are those
-/// of `projects`, and `refused` has the files of each that match and cannot be pulled. If projects are withheld, the others are planned again, because they may share
-/// files with them.
+/// of `projects`, and `refused` has the files of each that match and cannot be pulled. If projects are
+/// withheld, the others are planned again, because they may share files with them.
 pub(super) fn withhold_mass_deletions<'r>(
     request: &SyncRequest<'_>,
     cache: &Cache,
     projects: &[&'r Project],
-    refused: &[Vec<(BString, String)>],
+    refused: &[Vec<(BString, Refusal)>],
     mut plan: CachePlan,
 ) -> Result<GuardedPlan<'r>, CacheError> {
     let mut reasons: Vec<_> = projects

@@ -77,6 +77,44 @@ fn kept_file_is_incomplete_for_every_project() {
 }
 
 #[test]
+fn kept_or_refused_file_counts_for_every_project() {
+    let (sandbox, codex) = shared();
+    let pull = ["sync", "--all", "--from-codex", "--json"];
+    sandbox.run(&pull).code(0);
+    let docs = format!("{CACHE}/projects/core/docs");
+    sandbox.write(&format!("{docs}/f.md"), "edited");
+    let document = sandbox.run(&pull).code(0).json();
+    let numbers = |project: &Value| [project["unchanged"].clone(), project["unmanaged"].clone()];
+    for project in document["projects"].as_array().unwrap() {
+        assert_eq!(numbers(project), [1, 1], "{project}");
+    }
+    let warnings = document["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 1, "a file is named once: {warnings:?}");
+
+    codex.commit(&[("100644", "projects/core/docs/g.md", "new")], &[]);
+    sandbox.set_mode(&docs, 0o555);
+    let dry_run = ["sync", "--all", "--from-codex", "--dry-run"];
+    let planned = sandbox.finish(sandbox.without_overrides(&dry_run)).code(1);
+    let done = sandbox.finish(sandbox.without_overrides(&pull)).code(1);
+    sandbox.set_mode(&docs, 0o755);
+    let expected = "would be in the cache except 1 path";
+    assert_eq!(
+        planned.stdout.matches(expected).count(),
+        2,
+        "{}",
+        planned.stdout
+    );
+    for project in done.json()["projects"].as_array().unwrap() {
+        let error = &project["error"];
+        assert_eq!(error["kind"], "incomplete", "{project}");
+        assert!(error["causes"].to_string().contains("g.md"), "{error}");
+        let hints = error["hints"].as_array().unwrap();
+        assert!(hints[0].as_str().unwrap().contains("writable"), "{error}");
+        assert_eq!(hints.len(), 1, "{error}");
+    }
+}
+
+#[test]
 fn shared_file_is_removed_with_its_last_owner() {
     let (sandbox, _codex) = shared();
     sandbox.run(&["sync", "--all", "--from-codex"]).code(0);

@@ -378,7 +378,7 @@ fn clear_report(
     if as_json {
         let failed = failed.map(|(path, reason)| UnremovedFile {
             path: path.to_string(),
-            error: reason.clone(),
+            error: reason.to_string(),
         });
         return CacheReport::Json(json!(ClearedCache {
             path: directory,
