@@ -379,6 +379,55 @@ impl RemoteUrl {
         text[..end].to_owned()
     }
 
+    /// Masks in `text` what [`Display`](fmt::Display) masks in the URL: a server or git may repeat it.
+    pub(crate) fn mask_in(&self, text: &str) -> String {
+        let parts = self.masked_parts();
+        parts
+            .iter()
+            .fold(text.to_owned(), |text, part| part.mask_in(&text))
+    }
+
+    /// The parts that are masked, as written and decoded.
+    fn masked_parts(&self) -> Vec<MaskedPart> {
+        let UrlForm::Network { text, url } = &self.0 else {
+            return Vec::new();
+        };
+        let mut parts = Vec::new();
+        let mut add = |before: String, secret: &str, after: &'static str| {
+            let decoded = String::from_utf8_lossy(&percent_decoded(secret)).into_owned();
+            for secret in [secret.to_owned(), decoded] {
+                parts.push(MaskedPart {
+                    before: before.clone(),
+                    secret,
+                    after,
+                });
+            }
+        };
+
+        let (user, _) = user_and_authority(text);
+        let (user, password) = user.split_once(':').unwrap_or((user, ""));
+        if url.password.is_some() {
+            add(":".to_owned(), password, "@");
+        }
+        if self.user_is_secret() || self.user_can_be_secret() {
+            add(String::new(), user, "@");
+        }
+        let end = text.find(['?', '#']).filter(|_| self.is_http());
+        let (query, fragment) = end.map_or(("", ""), |end| {
+            let rest = text[end..].trim_start_matches('?');
+            rest.split_once('#').unwrap_or((rest, ""))
+        });
+        for parameter in query.split('&') {
+            match parameter.split_once('=') {
+                Some((name, value)) => add(format!("{name}="), value, ""),
+                None => add("?".to_owned(), parameter, ""),
+            }
+        }
+        add("#".to_owned(), fragment, "");
+        parts.retain(|part| !part.secret.is_empty());
+        parts
+    }
+
     /// The form to publish (a commit's `Codex-Source`): without user, query and fragment, which can
     /// contain a secret. `None` for a path of this machine.
     pub fn public(&self) -> Option<String> {
@@ -389,6 +438,33 @@ impl RemoteUrl {
                 let end = text.find(['?', '#']).unwrap_or(text.len());
                 Some(text[..end].to_owned())
             }
+        }
+    }
+}
+
+/// A part of a URL that can be a secret, and the text around it in the URL.
+struct MaskedPart {
+    before: String,
+    secret: String,
+    after: &'static str,
+}
+
+impl MaskedPart {
+    /// A shorter secret is only masked with the text around it, because other words can contain it.
+    const LONG: usize = 6;
+
+    fn mask_in(&self, text: &str) -> String {
+        let Self {
+            before,
+            secret,
+            after,
+        } = self;
+        match secret.len() < Self::LONG {
+            true => text.replace(
+                &format!("{before}{secret}{after}"),
+                &format!("{before}***{after}"),
+            ),
+            false => text.replace(secret, "***"),
         }
     }
 }
@@ -621,6 +697,18 @@ mod tests {
         ] {
             assert_eq!(url(text).to_string(), shown);
             assert_eq!(url(text).for_git(), text);
+        }
+        let masked = |url_text: &str, text: &str| url(url_text).mask_in(text);
+        for (url, text, shown) in [
+            (
+                "http://t0kens3cret@h/x?key=s%2B3&long=s3cret#s3",
+                "for 'http://t0kens3cret@h': key=s+3, key=s%2B3, s3cret, s3 of #s3",
+                "for 'http://***@h': key=***, key=***, ***, s3 of #***",
+            ),
+            ("https://ada:s3@h/x", "ada:s3@h, s3", "ada:***@h, s3"),
+            ("ssh://git@h/x?s3cret", "git@h s3cret", "git@h s3cret"),
+        ] {
+            assert_eq!(masked(url, text), shown);
         }
         for bad in [
             "me:pw@host/x.git",

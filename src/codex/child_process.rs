@@ -2,7 +2,10 @@
 //! and those that sign. They cannot prompt, and get none of the variables that would direct git to
 //! another repository.
 
+use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::slice;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -12,6 +15,7 @@ use std::time::{Duration, Instant};
 use crate::environment::Environment;
 use crate::interrupt::{Interrupt, Interrupted, OnSignal};
 use crate::platform;
+use crate::url::RemoteUrl;
 
 /// Variables of git that a child must not inherit: they would direct it to another repository or
 /// other refs, change the rules of a server, or add text to its output. Variables with the user's
@@ -221,13 +225,23 @@ pub(in crate::codex) fn run_with_limit(
     )
 }
 
+/// An argument as it may be logged: a URL can contain a secret.
+fn shown_argument(argument: &OsStr) -> Cow<'_, OsStr> {
+    let text = argument.to_str().filter(|text| text.contains("://"));
+    let url = text.and_then(|text| RemoteUrl::parse(text, Path::new("/")).ok());
+    match url.filter(|url| url.host().is_some()) {
+        Some(url) => Cow::Owned(url.to_string().into()),
+        None => Cow::Borrowed(argument),
+    }
+}
+
 /// Runs `command` until it ends.
 pub(in crate::codex) fn run(
     mut command: Command,
     mut supervision: Supervision<'_>,
 ) -> Result<Finished, RunError> {
     let program = command.get_program();
-    tracing::debug!(?program, arguments = ?command.get_args().collect::<Vec<_>>(), "starting");
+    tracing::debug!(?program, arguments = ?command.get_args().map(shown_argument).collect::<Vec<_>>(), "starting");
     let mut child = command.spawn().map_err(RunError::Start)?;
     let _running = supervision.interrupt.running(child.id());
 

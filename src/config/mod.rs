@@ -45,7 +45,7 @@ mod schema_fragments;
 pub(crate) mod source_line;
 mod toml;
 pub(crate) mod tree;
-mod values;
+pub(crate) mod values;
 pub(crate) mod variables;
 mod yaml;
 pub(crate) mod yaml_edit;

@@ -125,7 +125,7 @@ fn can_be_secret(text: &str, index: usize, secrets: Option<&[String]>) -> bool {
     let Some(line) = text.lines().nth(index) else {
         return true;
     };
-    let has_account = line.contains("://") && line.contains('@');
+    let has_account = line.contains("://") && line.contains(['@', '?']);
     if has_account || has_default(line) || names_secret(line) {
         return true;
     }

@@ -27,10 +27,14 @@ pub(crate) fn without_secrets<S: AsRef<str>>(path: &[S], text: &str) -> String {
     let is_url = [["remote", "url"], ["forge", "api"]]
         .iter()
         .any(|url| path.iter().map(AsRef::as_ref).eq(*url));
-    if !is_url || !text.contains('@') {
+    if !is_url || !text.contains(['@', '?', '#']) {
         return text.to_owned();
     }
-    RemoteUrl::parse(text, Path::new("/")).map_or_else(|_| "***".to_owned(), |url| url.to_string())
+    match RemoteUrl::parse(text, Path::new("/")) {
+        Ok(url) if url.local_path().is_some() => text.to_owned(),
+        Ok(url) => url.to_string(),
+        Err(_) => "***".to_owned(),
+    }
 }
 
 /// Removes empty tokens, because CI systems pass missing secrets as empty variables.

@@ -21,6 +21,8 @@ pub(in crate::codex) struct RemoteContext {
     pub(in crate::codex) remote: Remote,
     pub(in crate::codex) environment: Environment,
     pub(in crate::codex) credential: Option<Credential>,
+    /// The URL of the configuration, which git's configuration may rewrite to that of `remote`.
+    pub(in crate::codex) configured_url: RemoteUrl,
     /// The user's git configuration.
     pub(in crate::codex) settings: Arc<Settings>,
     pub(in crate::codex) interrupt: Interrupt,
@@ -40,6 +42,7 @@ impl RemoteContext {
             remote: remote.clone(),
             environment: environment.clone(),
             credential: credential::credential(remote, environment),
+            configured_url: remote.url.clone(),
             settings: Arc::default(),
             interrupt: interrupt.clone(),
             reporter,
@@ -136,15 +139,17 @@ impl RemoteContext {
         }
     }
 
-    /// Masks the credential in lines of a server or a child process.
+    /// Masks the credential, and secrets in the URL, in lines of a server or a child process.
     pub(in crate::codex) fn redacted(&self, lines: &[String]) -> Vec<String> {
         lines.iter().map(|line| self.redacted_line(line)).collect()
     }
 
-    /// Masks the credential in a line of a server or a child process.
+    /// Masks the credential, and secrets in the URL, in a line of a server or a child process.
     pub(in crate::codex) fn redacted_line(&self, line: &str) -> String {
         let traces = self.credential.iter().flat_map(Credential::traces);
-        traces.fold(line.to_owned(), |line, trace| line.replace(&trace, "***"))
+        let line = traces.fold(line.to_owned(), |line, trace| line.replace(&trace, "***"));
+        let line = self.remote.url.mask_in(&line);
+        self.configured_url.mask_in(&line)
     }
 
     /// Reports that a push was sent and its result is awaited. `line` is the last line of the server.

@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use super::{MARKER, SHORT_TIMEOUTS, TOKEN_VARIABLE, assert_no_secret, guarded_world, world};
+use crate::support::World;
 use crate::support::http::{HttpServer, Reaction, Stage};
 
 #[test]
@@ -177,6 +178,40 @@ fn invalid_url_is_shown_without_its_password() {
             let output = world.sandbox.finish(world.traced(command, &variables));
             assert_no_secret(url, output.stdout.as_bytes());
             assert_no_secret(url, output.stderr.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn servers_and_git_that_repeat_a_url_do_not_show_its_secrets() {
+    let world = World::builder().server(None).build();
+    world
+        .server()
+        .fail(Stage::ListToFetch, Reaction::Echo(404), usize::MAX);
+    let url = world.server().url("codex.git");
+    let with_user = url.replace("://", &format!("://{MARKER}.@"));
+    for (url, transport) in [
+        (with_user.clone(), "auto"),
+        (with_user, "git"),
+        (format!("{url}?access_token={MARKER}"), "auto"),
+        (format!("{url}?access_token={MARKER}"), "git"),
+    ] {
+        let variables = [
+            ("FRACTARY_CODEX_REMOTE__URL", url.as_str()),
+            ("FRACTARY_CODEX_REMOTE__TRANSPORT", transport),
+            ("FRACTARY_CODEX_LOG", "debug"),
+        ];
+        for (command, code) in [
+            (&["sync", "--all"][..], 4),
+            (&["doctor", "--json"], 4),
+            (&["config", "show", "--origin"], 0),
+            (&["config", "explain", "remote.url"], 0),
+        ] {
+            let mut command = world.command(command);
+            command.envs(variables);
+            let output = world.sandbox.finish(command).code(code);
+            assert_no_secret(&url, output.stdout.as_bytes());
+            assert_no_secret(&url, output.stderr.as_bytes());
         }
     }
 }

@@ -93,6 +93,7 @@ impl HttpClient {
             },
             environment: environment.clone(),
             credential: None,
+            configured_url: url.clone(),
             settings: Arc::new(Settings::read(environment)),
             interrupt: interrupt.clone(),
             reporter,
@@ -197,17 +198,18 @@ impl HttpClient {
         head + "\r\n"
     }
 
-    /// Masks the token in a text of the server.
+    /// Masks the token, and secrets in the URL, in a text of the server.
     pub(crate) fn redacted(&self, text: &str) -> String {
-        redacted(text, self.token.as_ref())
+        redacted(text, &self.context, self.token.as_ref())
     }
 }
 
-fn redacted(text: &str, token: Option<&Secret>) -> String {
-    token.map_or_else(
-        || text.to_owned(),
-        |token| text.replace(token.reveal(), "***"),
-    )
+fn redacted(text: &str, context: &RemoteContext, token: Option<&Secret>) -> String {
+    let text = context.redacted_line(text);
+    match token {
+        Some(token) => text.replace(token.reveal(), "***"),
+        None => text,
+    }
 }
 
 /// Converts a failure to the error of the API's server.
@@ -224,7 +226,7 @@ fn error(context: &RemoteContext, failure: Failure, token: Option<&Secret>) -> R
             vec![other.to_string()],
         ),
     };
-    let shown = |line: &String| escaped(redacted(line, token).as_bytes()).to_string();
+    let shown = |line: &String| escaped(redacted(line, context, token).as_bytes()).to_string();
     let detail = detail.iter().map(shown).collect();
     RemoteError::new(kind, &context.remote.url, detail)
 }
