@@ -138,8 +138,14 @@ impl ProjectPlan {
 
     /// Whether the plan modifies or deletes files of the codex.
     pub(crate) fn overwrites(&self) -> bool {
-        let mut changes = self.changes.iter();
-        changes.any(|change| !matches!(change.op, Op::Added(_)))
+        self.overwritten().next().is_some()
+    }
+
+    /// The files of the codex that the plan modifies or deletes.
+    pub(crate) fn overwritten(&self) -> impl Iterator<Item = &BString> {
+        let changes = self.changes.iter();
+        let changes = changes.filter(|change| !matches!(change.op, Op::Added(_)));
+        changes.map(|change| &change.path)
     }
 
     /// The files of the codex that the plan modifies or deletes and whose present versions, in
@@ -151,10 +157,7 @@ impl ProjectPlan {
         synced: impl Fn(&BString) -> Option<Entry>,
     ) -> BTreeMap<BString, Option<Entry>> {
         let mut drifted = BTreeMap::new();
-        for Change { path, op } in &self.changes {
-            if matches!(op, Op::Added(_)) {
-                continue;
-            }
+        for path in self.overwritten() {
             let before = synced(path);
             if before.as_ref() != listing.entries.get(path) {
                 drifted.insert(path.clone(), before);

@@ -799,6 +799,10 @@ fn withheld_hint(project: &ProjectReport, reason: &Withheld) -> String {
             "take the changes over into the sources; to overwrite them, {}",
             command("--config sync.on_drift=overwrite")
         ),
+        Withheld::UnknownDrift { .. } => format!(
+            "compare the files with the codex; to overwrite them, {}",
+            command("--config sync.on_drift=overwrite")
+        ),
         Withheld::Findings { .. } => {
             "correct the files, or allow the findings with `sync.checks.allow`; `--no-checks` turns all checks off"
                 .to_owned()

@@ -73,6 +73,14 @@ pub enum Withheld {
         /// The number of files.
         count: usize,
     },
+    /// Files in the codex would be overwritten or deleted, and it is not known whether others have
+    /// changed them.
+    UnknownDrift {
+        /// The number of files.
+        count: usize,
+        /// The reason.
+        reason: String,
+    },
     /// All claimed files, at least five, would be deleted.
     NoneSurvives {
         /// The place that they would be deleted from.
@@ -178,6 +186,13 @@ impl fmt::Display for Withheld {
                 write!(
                     f,
                     "others have changed {files} in the codex since the last sync, which would be overwritten"
+                )
+            }
+            Self::UnknownDrift { count, reason } => {
+                let files = pluralize(*count, "file");
+                write!(
+                    f,
+                    "{files} in the codex would be overwritten, and whether others have changed them is unknown: {reason}"
                 )
             }
             Self::Findings { count, checks } => {

@@ -158,6 +158,47 @@ fn corrected_project_is_withheld_until_it_is_allowed() {
 }
 
 #[test]
+fn project_is_withheld_if_its_drift_cannot_be_known() {
+    let adopted = World::builder()
+        .files(&[("alpha/docs/a.md", "a")])
+        .config(WITHHOLD)
+        .build();
+    adopted.correct("a");
+    let shallow = drifted(WITHHOLD);
+    let tip = shallow.codex.tip().unwrap();
+    shallow
+        .sandbox
+        .write("codex.git/shallow", &format!("{tip}\n"));
+    let without_trailers = drifted(&format!("{WITHHOLD}  commit:\n    trailers: false\n"));
+    for (world, reason) in [
+        (
+            adopted,
+            "the history of the codex has no sync of the project",
+        ),
+        (
+            shallow,
+            "the history of the codex that was read has no sync of the project",
+        ),
+        (
+            without_trailers,
+            "no earlier sync is recorded on this machine",
+        ),
+    ] {
+        let before = world.codex.tip();
+        let output = world.run_elsewhere(&["sync", "--json"]).code(1).json();
+        let error = &output["projects"][0]["error"];
+        assert_eq!(error["kind"], "withheld");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains(reason), "{message}");
+        assert_eq!(world.codex.tip(), before);
+
+        let overwrite = ["sync", "--config", "sync.on_drift=overwrite"];
+        world.run_elsewhere(&overwrite).code(0);
+        world.codex.assert_sound();
+    }
+}
+
+#[test]
 fn changes_that_are_no_drift_are_not_reported() {
     let world = published(WITHHOLD);
     // A file that the plan does not touch, one that nobody claims, and one that was deleted.

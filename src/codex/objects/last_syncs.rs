@@ -135,6 +135,11 @@ impl LastSyncs {
         self.missing == 0
     }
 
+    /// Whether a sync of the project was found.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.syncs.contains_key(name)
+    }
+
     /// The newest sync of a project, if others have made commits since.
     pub(crate) fn before_others(&self, name: &str) -> Option<&NewestSync> {
         self.syncs.get(name).filter(|sync| sync.has_others)

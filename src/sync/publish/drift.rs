@@ -4,6 +4,8 @@
 //! The files at the time of the last sync are those of the recorded state. Without it, they are those
 //! of the newest commit that a sync of the project has made, which the trailers show. The history is
 //! only read if it can contain drift, and only a bounded part of it, unless drift withholds a project.
+//!
+//! If the files at that time cannot be known, a project with `on_drift: withhold` is withheld as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +28,14 @@ const BOUNDED_SEARCH: usize = 2;
 
 /// The files of a project that others have changed, each with the version of the last sync.
 pub(super) type Drifted = BTreeMap<BString, Option<Entry>>;
+
+/// The drift of one project.
+enum ProjectDrift {
+    /// The drifted files, and the commit of the project's last sync.
+    Known(Drifted, Option<ObjectId>),
+    /// Why the files at the time of the last sync are not known.
+    Unknown(String),
+}
 
 /// The values that drift is found from.
 pub(super) struct DriftSearch<'r> {
@@ -53,9 +63,16 @@ impl DriftSearch<'_> {
         {
             return Ok(all);
         }
-        for (index, (changes, since)) in self.drifted(listings, decisions)? {
+        for (index, drift) in self.drifted(listings, decisions)? {
             let Some(decision) = decisions.get_mut(&index) else {
                 continue;
+            };
+            let (changes, since) = match drift {
+                ProjectDrift::Known(changes, since) => (changes, since),
+                ProjectDrift::Unknown(reason) => {
+                    self.add_unknown_drift(index, decision, reason);
+                    continue;
+                }
             };
             let listing = &listings[&index];
             let found = self.others_changes(index, &changes, listing, since)?;
@@ -70,14 +87,23 @@ impl DriftSearch<'_> {
         Ok(all)
     }
 
-    /// The drifted files of each project, by the project's index, with the commit of the project's
-    /// last sync. A file has drifted if the plan overwrites or deletes it, and its version in the
-    /// codex is not that of the last sync.
+    /// Withholds a project whose drift is not known if its drift would withhold it.
+    fn add_unknown_drift(&self, index: usize, decision: &mut Decision, reason: String) {
+        let project = self.request.projects[index];
+        tracing::debug!(project = %project.name, reason, "the drift is not known");
+        if project.on_drift == OnDrift::Withhold {
+            let count = decision.plan().overwritten().count();
+            decision.withhold(Withheld::UnknownDrift { count, reason });
+        }
+    }
+
+    /// The drift of each project, by the project's index. A file has drifted if the plan overwrites or
+    /// deletes it, and its version in the codex is not that of the last sync.
     fn drifted(
         &self,
         listings: &BTreeMap<usize, Listing>,
         decisions: &BTreeMap<usize, Decision>,
-    ) -> Result<BTreeMap<usize, (Drifted, Option<ObjectId>)>, Interrupted> {
+    ) -> Result<BTreeMap<usize, ProjectDrift>, Interrupted> {
         let request = self.request;
         let overwriting: Vec<_> = decisions
             .iter()
@@ -106,13 +132,15 @@ impl DriftSearch<'_> {
             match recorded {
                 Some(recorded) => {
                     let drifted = plan.drifted(listing, |path| recorded.synced(path));
-                    found.insert(index, (drifted, recorded.tip));
+                    found.insert(index, ProjectDrift::Known(drifted, recorded.tip));
                 }
                 None => unrecorded.push((index, plan, listing)),
             }
         }
         found.extend(self.drifted_since_commits(&unrecorded)?);
-        found.retain(|_, (drifted, _)| !drifted.is_empty());
+        found.retain(
+            |_, drift| !matches!(drift, ProjectDrift::Known(drifted, _) if drifted.is_empty()),
+        );
         Ok(found)
     }
 
@@ -120,10 +148,19 @@ impl DriftSearch<'_> {
     fn drifted_since_commits(
         &self,
         projects: &[(usize, &ProjectPlan, &Listing)],
-    ) -> Result<BTreeMap<usize, (Drifted, Option<ObjectId>)>, Interrupted> {
-        let mut found = BTreeMap::new();
-        if projects.is_empty() || !self.request.workspace.commit.trailers {
-            return Ok(found);
+    ) -> Result<BTreeMap<usize, ProjectDrift>, Interrupted> {
+        if projects.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let unknown = |reason: &str| {
+            let drift =
+                |(index, ..): &(usize, _, _)| (*index, ProjectDrift::Unknown(reason.to_owned()));
+            projects.iter().map(drift).collect()
+        };
+        if !self.request.workspace.commit.trailers {
+            return Ok(unknown(
+                "`commit.trailers` is `false`, and no earlier sync is recorded on this machine",
+            ));
         }
         let indexes: BTreeSet<_> = projects.iter().map(|(index, ..)| *index).collect();
         let names = indexes.iter().map(|index| self.name(*index)).collect();
@@ -132,22 +169,34 @@ impl DriftSearch<'_> {
         let searched = self
             .session
             .last_syncs(self.request, self.target, (&tips, &names), depths);
-        let Some(syncs) = known(searched)? else {
-            return Ok(found);
+        let syncs = match known(searched)? {
+            Ok(syncs) => syncs,
+            Err(reason) => return Ok(unknown(&reason)),
         };
 
+        let mut found = BTreeMap::new();
         for (index, plan, listing) in projects {
+            if !syncs.has(self.name(*index)) {
+                let reason = match syncs.is_cut {
+                    true => "the history of the codex that was read has no sync of the project",
+                    false => "the history of the codex has no sync of the project",
+                };
+                found.insert(*index, ProjectDrift::Unknown(reason.to_owned()));
+                continue;
+            }
             let Some(sync) = syncs.before_others(self.name(*index)) else {
                 continue;
             };
             let commit = sync.commit;
-            let Some(tree) =
-                known(
-                    self.session
-                        .root_tree(self.request, self.target, commit, &syncs),
-                )?
-            else {
-                continue;
+            let tree = self
+                .session
+                .root_tree(self.request, self.target, commit, &syncs);
+            let tree = match known(tree)? {
+                Ok(tree) => tree,
+                Err(reason) => {
+                    found.insert(*index, ProjectDrift::Unknown(reason));
+                    continue;
+                }
             };
             let to = &self.request.projects[*index].to;
             let directory = sync.directory.as_ref().unwrap_or(to);
@@ -162,7 +211,8 @@ impl DriftSearch<'_> {
                 let entry = entry_at(&read, tree, path.as_bstr()).ok().flatten();
                 entry.map(|(mode, id)| Entry { mode, id })
             };
-            found.insert(*index, (plan.drifted(listing, synced), Some(commit)));
+            let drifted = plan.drifted(listing, synced);
+            found.insert(*index, ProjectDrift::Known(drifted, Some(commit)));
         }
         Ok(found)
     }
@@ -253,14 +303,16 @@ fn add_drift(decision: &mut Decision, found: Vec<OthersChange>, on_drift: OnDrif
     }
 }
 
-/// The result of a search of the history; `None` if it failed. The sync itself does not need it.
-fn known<T>(result: Result<T, SyncError>) -> Result<Option<T>, Interrupted> {
+/// The result of a search of the history, or why it failed. The sync itself does not need it.
+fn known<T>(result: Result<T, SyncError>) -> Result<Result<T, String>, Interrupted> {
     match result {
-        Ok(found) => Ok(Some(found)),
+        Ok(found) => Ok(Ok(found)),
         Err(SyncError::Interrupted(interrupted)) => Err(interrupted),
         Err(error) => {
             tracing::debug!(%error, "the history cannot be read");
-            Ok(None)
+            Ok(Err(format!(
+                "the history of the codex cannot be read: {error}"
+            )))
         }
     }
 }
