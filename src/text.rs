@@ -23,17 +23,21 @@ pub(crate) fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''").replace('!', r"'\!'"))
 }
 
-/// A path as one word of a suggested command: quoted if it contains a character with a meaning for a
-/// shell, and never an option.
-pub(crate) fn shell_path(path: &str) -> String {
+/// A text as one word of a suggested command: quoted if it contains a character with a meaning for a
+/// shell.
+pub(crate) fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "._-/+=:,@%".contains(c);
-    let path = match path.starts_with('-') {
-        true => format!("./{path}"),
-        false => path.to_owned(),
-    };
-    match !path.is_empty() && path.chars().all(is_plain) {
-        true => path,
-        false => shell_quoted(&path),
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => shell_quoted(text),
+    }
+}
+
+/// A path as one word of a suggested command, which is never an option.
+pub(crate) fn shell_path(path: &str) -> String {
+    match path.starts_with('-') {
+        true => shell_word(&format!("./{path}")),
+        false => shell_word(path),
     }
 }
 

@@ -84,11 +84,13 @@ impl Cli {
         let mut command = Self::command();
         let mut matches = command.try_get_matches_from_mut(arguments)?;
         let given = given_options::of_sync(&command, &matches);
+        let target = given_options::of_target(&command, &matches);
         let mut cli =
             Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
         if let Command::Sync(arguments) = &mut cli.command {
             arguments.given = given;
         }
+        cli.global.target = target;
         Ok(cli)
     }
 }
@@ -134,6 +136,9 @@ pub(crate) struct Global {
         hide_short_help = true
     )]
     pub(crate) log_format: LogFormat,
+    /// The given options that a suggested `sync` repeats, as words for a shell.
+    #[arg(skip)]
+    pub(crate) target: Vec<String>,
 }
 
 /// The commands.

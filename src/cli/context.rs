@@ -11,13 +11,16 @@ use tracing::field::Empty;
 
 use super::args::Global;
 use super::command_error::CommandError;
+use super::error_report;
 use super::terminal::Terminal;
 use crate::codex::{git_config, source_repository};
 use crate::config::{self, Configuration, FlagValue, LoadRequest, Problems};
 use crate::environment::Environment;
 use crate::event::Reporter;
 use crate::interrupt::Interrupt;
+use crate::outcome::ProjectReport;
 use crate::paths::shown;
+use crate::report::ErrorReport;
 use crate::sync::SyncRequest;
 use crate::workspace::{self, Project, Workspace};
 
@@ -35,6 +38,11 @@ pub(crate) struct Context {
 }
 
 impl Context {
+    /// Reports why a project failed or was withheld. `None` if it is as it should be.
+    pub(crate) fn error_of_project(&self, project: &ProjectReport) -> Option<ErrorReport> {
+        error_report::of_project(project, &self.global.target)
+    }
+
     /// Returns the directory to work in, as an absolute path: that of `-C`, or the current
     /// directory.
     pub(crate) fn directory(&self) -> Result<PathBuf, CommandError> {

@@ -453,9 +453,10 @@ fn hints(error: &SyncError) -> Vec<String> {
         SyncError::NotInCodex { .. } => vec![
             "check the name, or give the directory with `--directory DIR`".to_owned(),
         ],
-        SyncError::NothingPublished { project, .. } => vec![format!(
-            "to delete files that no sync has published as well, run `fractary-codex retire {project} --include-others`"
-        )],
+        SyncError::NothingPublished { .. } => vec![
+            "to delete files that no sync has published as well, run again with `--include-others`"
+                .to_owned(),
+        ],
         SyncError::TargetExists { .. } => vec![
             "if a sync has already published the project there, remove the old directory with `fractary-codex retire`"
                 .to_owned(),
@@ -624,36 +625,9 @@ fn missing_branch_hints(
     [create].into_iter().chain(default).collect()
 }
 
-/// The command of a dry run with these options.
-fn dry_run(options: &[String]) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "._-/+=:,@%…".contains(c);
-    let options = options.iter().map(|word| match word.chars().all(is_plain) {
-        true => format!("{word} "),
-        false => format!("{} ", shell_quoted(word)),
-    });
-    format!(
-        "`fractary-codex sync {}--dry-run`",
-        options.collect::<String>()
-    )
-}
-
-/// The hints for paths that could not be written to a cache, one for each kind of reason.
-fn refusal_hints(entries: &[(BString, Refusal)]) -> Vec<String> {
-    let kinds: BTreeSet<_> = entries.iter().map(|(_, refusal)| refusal.kind).collect();
-    let hints = kinds.into_iter().filter_map(|kind| match kind {
-        RefusalKind::Name => Some(
-            "paths that this file system cannot have: rename them in the codex, or exclude them with `sync.from_codex.exclude`",
-        ),
-        RefusalKind::Permission => {
-            Some("make the directories of these paths in the cache writable for this user")
-        }
-        RefusalKind::Other => None,
-    });
-    hints.map(str::to_owned).collect()
-}
-
-/// Reports why a project failed or was withheld. `None` if it is as it should be.
-pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
+/// Reports why a project failed or was withheld. `None` if it is as it should be. `target` are the
+/// options that a suggested `sync` repeats.
+pub(crate) fn of_project(project: &ProjectReport, target: &[String]) -> Option<ErrorReport> {
     let report = |kind: &'static str, message: String, hint: Option<String>, causes| ErrorReport {
         kind: kind.into(),
         message,
@@ -682,7 +656,7 @@ pub(crate) fn of_project(project: &ProjectReport) -> Option<ErrorReport> {
             }
         }
         ProjectOutcome::Withheld(reason) => {
-            let hint = withheld_hint(project, reason);
+            let hint = withheld_hint(project, reason, target);
             report("withheld", reason.to_string(), Some(hint), Vec::new())
         }
         ProjectOutcome::Rejected(rejection) => of_rejected_project(rejection),
@@ -782,14 +756,20 @@ fn of_failed_project(name: &ProjectName, error: &ProjectError) -> ErrorReport {
     }
 }
 
-/// The way to sync a withheld project. For the deletion guards it is the exact command.
-fn withheld_hint(project: &ProjectReport, reason: &Withheld) -> String {
+/// The way to sync a withheld project. For the deletion guards it is the exact command, which repeats
+/// the options of `target`.
+fn withheld_hint(project: &ProjectReport, reason: &Withheld, target: &[String]) -> String {
     let name = &project.name;
     let direction = match project.direction {
         Direction::FromCodex => " --from-codex",
         _ => "",
     };
-    let command = |option: &str| format!("run `fractary-codex sync -p {name}{direction} {option}`");
+    let command = |option: &str| {
+        let is_other = |word: &&String| setting(word) != setting(option);
+        let repeated = target.iter().filter(is_other);
+        let repeated: String = repeated.map(|word| format!(" {word}")).collect();
+        format!("run `fractary-codex sync -p {name}{direction}{repeated} {option}`")
+    };
     match reason {
         Withheld::Obstructed { obstacle, .. } => {
             let obstacle = escaped(obstacle);
@@ -836,6 +816,16 @@ fn withheld_hint(project: &ProjectReport, reason: &Withheld) -> String {
             format!("if intended, {}", command("--allow-mass-delete"))
         }
     }
+}
+
+/// What an option sets: the option without its value, or for `--config` with the key.
+fn setting(option: &str) -> String {
+    let option = option.replacen(' ', "=", 1);
+    let parts = match option.starts_with("--config=") {
+        true => 2,
+        false => 1,
+    };
+    option.split('=').take(parts).collect::<Vec<_>>().join("=")
 }
 
 /// The identifier of an error of the sources, and the suggestion for it.

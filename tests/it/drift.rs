@@ -199,6 +199,19 @@ fn project_is_withheld_if_its_drift_cannot_be_known() {
 }
 
 #[test]
+fn suggested_command_repeats_the_options_that_choose_the_codex() {
+    let world = drifted(WITHHOLD);
+    let options = ["--push-mode", "branch", "--config", "remote.token=s3cret"];
+    let arguments = [&["sync", "--json", "--jobs", "2"][..], &options].concat();
+    let output = world.run(&arguments).code(1);
+    assert!(!output.stdout.contains("s3cret"));
+    let hint = output.json()["projects"][0]["error"]["hints"][0].to_string();
+    let command =
+        "sync -p alpha --config=remote.token=… --push-mode=branch --config sync.on_drift=overwrite";
+    assert!(hint.contains(command), "{hint}");
+}
+
+#[test]
 fn changes_that_are_no_drift_are_not_reported() {
     let world = published(WITHHOLD);
     // A file that the plan does not touch, one that nobody claims, and one that was deleted.

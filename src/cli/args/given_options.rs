@@ -1,7 +1,10 @@
-//! The options of `sync` that are given on the command line, as a saved plan needs them.
+//! The options that are given on the command line, for saved plans and suggested commands.
 
-use clap::ArgMatches;
 use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command};
+
+use crate::config::values::without_secrets;
+use crate::text::shell_word;
 
 /// An option that is given on the command line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,33 +45,79 @@ impl OptionRole {
 
 /// The options of `sync` that are given; none for another command. `program` is the definition of
 /// all commands.
-pub(super) fn of_sync(program: &clap::Command, matches: &ArgMatches) -> Vec<GivenOption> {
+pub(super) fn of_sync(program: &Command, matches: &ArgMatches) -> Vec<GivenOption> {
     let sync = program.find_subcommand("sync");
     let (Some(sync), Some(matches)) = (sync, matches.subcommand_matches("sync")) else {
         return Vec::new();
     };
     let own = sync.get_arguments().filter(|one| !one.is_global_set());
-    let given = own.filter_map(|argument| {
-        let id = argument.get_id().as_str();
-        if matches.value_source(id) != Some(ValueSource::CommandLine) {
-            return None;
-        }
-        let mut value_names = argument.get_value_names().into_iter().flatten();
-        let name = match (argument.get_long(), value_names.next()) {
-            (Some(long), _) => format!("--{long}"),
-            (None, Some(name)) => name.to_string(),
-            (None, None) => id.to_owned(),
-        };
-        let words = match argument.get_action().takes_values() {
-            false => vec![name.clone()],
-            true => {
-                let values = matches.get_raw(id).into_iter().flatten();
-                let word = |value: &std::ffi::OsStr| format!("{name}={}", value.to_string_lossy());
-                values.map(word).collect()
-            }
-        };
-        let role = OptionRole::of(id);
-        Some(GivenOption { name, words, role })
+    own.filter_map(|argument| given(argument, matches))
+        .collect()
+}
+
+/// The options that a suggested `sync` repeats, so that it publishes the same files to the same
+/// place: those of all commands that change the configuration, and the options of a `sync` that
+/// decide what is published. Values that can be secret are left out.
+pub(super) fn of_target(program: &Command, matches: &ArgMatches) -> Vec<String> {
+    const GLOBAL: [&str; 3] = ["directory", "config_file", "config"];
+    const DIRECTIONS: [&str; 4] = ["to_codex", "from_codex", "bidirectional", "direction"];
+    let (Some(sync), Some((_, matches))) = (program.find_subcommand("sync"), matches.subcommand())
+    else {
+        return Vec::new();
+    };
+    let shared = GLOBAL.iter().filter_map(|id| {
+        let mut arguments = program.get_arguments();
+        arguments.find(|argument| argument.get_id() == *id)
     });
-    given.collect()
+    let own = sync.get_arguments().filter(|one| !one.is_global_set());
+    let given = shared.chain(own).filter_map(|argument| {
+        let id = argument.get_id().as_str();
+        let is_known = matches.try_contains_id(id).is_ok() && !DIRECTIONS.contains(&id);
+        is_known.then(|| given(argument, matches)).flatten()
+    });
+    let given = given.filter(|option| option.role == OptionRole::Publication);
+    let words = given.flat_map(|option| option.words);
+    words.map(|word| shown(&word)).collect()
+}
+
+/// An option as a word for a shell, without a value that can be secret.
+fn shown(word: &str) -> String {
+    let Some(("--config", assignment)) = word.split_once('=') else {
+        return shell_word(word);
+    };
+    let (key, value) = assignment.split_once('=').unwrap_or((assignment, ""));
+    let path: Vec<&str> = key.split('.').collect();
+    match without_secrets(&path, value) == value {
+        true => shell_word(word),
+        false => format!("--config={key}=…"),
+    }
+}
+
+/// An option, if it is given.
+fn given(argument: &Arg, matches: &ArgMatches) -> Option<GivenOption> {
+    let id = argument.get_id().as_str();
+    if matches.value_source(id) != Some(ValueSource::CommandLine) {
+        return None;
+    }
+    let mut value_names = argument.get_value_names().into_iter().flatten();
+    let name = match (
+        argument.get_long(),
+        argument.get_short(),
+        value_names.next(),
+    ) {
+        (Some(long), ..) => format!("--{long}"),
+        (None, Some(short), _) => format!("-{short}"),
+        (None, None, Some(name)) => name.to_string(),
+        (None, None, None) => id.to_owned(),
+    };
+    let words = match argument.get_action().takes_values() {
+        false => vec![name.clone()],
+        true => {
+            let values = matches.get_raw(id).into_iter().flatten();
+            let word = |value: &std::ffi::OsStr| format!("{name}={}", value.to_string_lossy());
+            values.map(word).collect()
+        }
+    };
+    let role = OptionRole::of(id);
+    Some(GivenOption { name, words, role })
 }

@@ -8,7 +8,7 @@ use super::{temporary_file, write_whole};
 use crate::cli::args::Format;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
-use crate::cli::{error_report, exit};
+use crate::cli::exit;
 use crate::outcome::SyncOutcome;
 use crate::paths::shown;
 use crate::platform;
@@ -132,14 +132,15 @@ impl ArtifactContents {
         if outcome.failure.is_some() {
             return None;
         }
+        let errors = |project: &_| context.error_of_project(project);
         match self {
             Self::Page => {
                 let now = context.environment.time(context.now());
                 let all = context.terminal.verbose;
-                Some(page::page(outcome, error_report::of_project, now, all))
+                Some(page::page(outcome, errors, now, all))
             }
             Self::Plan { options } => {
-                let plan = SavedPlan::new(outcome, options.clone(), error_report::of_project)?;
+                let plan = SavedPlan::new(outcome, options.clone(), errors)?;
                 Some(plan.text())
             }
         }

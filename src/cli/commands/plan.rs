@@ -8,7 +8,7 @@ use super::run_output::RunOutput;
 use crate::cli::args::{Format, PlanCommand, PlanFormat};
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
-use crate::cli::{error_report, exit};
+use crate::cli::exit;
 use crate::outcome::SyncOutcome;
 use crate::paths::{escaped, shown};
 use crate::platform;
@@ -39,7 +39,7 @@ pub(crate) fn run(command: &PlanCommand, context: &Context) -> u8 {
         PlanFormat::Human => show(Format::Human),
         PlanFormat::Json => show(Format::Json),
         PlanFormat::Markdown => {
-            let text = plan_comment(&outcome, error_report::of_project);
+            let text = plan_comment(&outcome, |project| context.error_of_project(project));
             context.terminal.result(&text);
         }
     }

@@ -141,7 +141,7 @@ impl RunOutput {
             error = Some(write_error.report.clone());
         }
 
-        let errors = error_report::of_project;
+        let errors = |project: &_| context.error_of_project(project);
         let summary = github::summary(self.command, outcome, error.as_ref(), errors);
         write_step_summary(&summary, context);
         write_step_output(Some(outcome), status, context);
@@ -151,10 +151,7 @@ impl RunOutput {
         self.findings(outcome, context);
         self.errors(outcome, error.as_ref(), context);
         if !self.format.is_for_people() {
-            self.document(
-                json::document(outcome, error, error_report::of_project, status),
-                context,
-            );
+            self.document(json::document(outcome, error, errors, status), context);
         }
         status
     }
@@ -190,7 +187,7 @@ impl RunOutput {
     fn errors(self, outcome: &SyncOutcome, error: Option<&ErrorReport>, context: &Context) {
         for project in &outcome.projects {
             if project.outcome.is_own_fault()
-                && let Some(error) = error_report::of_project(project)
+                && let Some(error) = context.error_of_project(project)
             {
                 self.error(Some(project.name.as_str()), &error, context);
             }
@@ -243,7 +240,12 @@ impl RunOutput {
         self.findings(outcome, context);
         self.errors(outcome, None, context);
         if !self.format.is_for_people() {
-            let document = json::document(outcome, None, error_report::of_project, exit::DONE);
+            let document = json::document(
+                outcome,
+                None,
+                |project| context.error_of_project(project),
+                exit::DONE,
+            );
             self.document(document, context);
         }
     }

@@ -7,6 +7,7 @@ use super::call::ToolCall;
 use super::documents::{CodexTip, ListPart, continuation, limit};
 use super::mcp_tool::McpTool;
 use crate::cli::command_error::CommandError;
+use crate::cli::context::Context;
 use crate::cli::{error_report, exit};
 use crate::config::Direction;
 use crate::outcome::{ProjectReport, Status};
@@ -105,7 +106,12 @@ impl McpTool for StatusTool {
 
         let total = outcome.projects.len();
         let limit = limit(arguments.limit, DEFAULT_LIMIT, MAX_LIMIT);
-        let part = ListPart::of(outcome.projects.iter().map(state), arguments.offset, limit);
+        let context = call.context();
+        let projects = outcome
+            .projects
+            .iter()
+            .map(|project| state(project, context));
+        let part = ListPart::of(projects, arguments.offset, limit);
         let tip = TipOfBranch {
             branch: outcome.remote.branch.clone(),
             tip: outcome.remote.before,
@@ -120,7 +126,7 @@ impl McpTool for StatusTool {
     }
 }
 
-fn state(project: &ProjectReport) -> ProjectState {
+fn state(project: &ProjectReport, context: &Context) -> ProjectState {
     let counts = project.counts();
     let count = |index: usize| counts.map(|counts| counts[index]);
     ProjectState {
@@ -131,7 +137,7 @@ fn state(project: &ProjectReport) -> ProjectState {
         modified: count(1),
         deleted: count(2),
         unchanged: count(3),
-        error: error_report::of_project(project),
+        error: context.error_of_project(project),
     }
 }
 
