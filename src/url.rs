@@ -371,9 +371,9 @@ impl RemoteUrl {
         let UrlForm::Network { text, .. } = &self.0 else {
             return self.to_string();
         };
-        let text = match self.credentials() {
-            Some(_) => replace_user(text, None),
-            None => self.for_git(),
+        let text = match self.credentials().is_some() || self.user_can_be_secret() {
+            true => replace_user(text, None),
+            false => self.for_git(),
         };
         let end = text.find(['?', '#']).unwrap_or(text.len());
         text[..end].to_owned()
@@ -681,7 +681,7 @@ mod tests {
             (u.to_string().as_str(), u.credentials().is_some()),
             ("https://***@github.com/acme/codex.git", false)
         );
-        assert_eq!(u.without_secrets(), "https://ada@github.com/acme/codex.git");
+        assert_eq!(u.without_secrets(), "https://github.com/acme/codex.git");
         for (text, shown) in [
             ("http://t0k@h/x", "http://***@h/x"),
             ("https://oauth2@h/x", "https://oauth2@h/x"),

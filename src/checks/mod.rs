@@ -71,6 +71,13 @@ pub(crate) fn check_file(file: FileToCheck<'_>, settings: &CheckSettings) -> Vec
     findings(file, detections, settings)
 }
 
+/// Whether a text that is published beside the files contains a secret that is not allowed.
+pub(crate) fn contains_secret(text: &str, settings: &CheckSettings) -> bool {
+    let is_found = |detection: &Detection| !settings.allows(&detection.digest());
+    settings.is_enabled(ContentCheck::Secrets)
+        && secrets::detect(text.as_bytes()).iter().any(is_found)
+}
+
 /// Returns the findings for a new file whose path collides with another one of the codex. The
 /// contents are not used.
 pub(crate) fn collision_findings(

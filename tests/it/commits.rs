@@ -171,7 +171,12 @@ fn authors_and_subject_of_the_source_commits_are_named() {
         text,
         "alpha: Correct it für Ed\n\nSigned-off-by: Bot <bot@x>\nCo-authored-by: Jörg <ed@x>"
     );
-    // Without the setting, nobody is named. A file that is not committed has no subject.
+    // A secret in the subject is not published.
+    sandbox.write("ws/alpha/docs/a.md", "without a secret");
+    let token = ["xoxb-", "263594206564-2343594206574-FGqddMF8t08v8N7Oq4i57vs1"].concat();
+    commit_as(&sandbox, "Ed <ed@x>", &format!("Remove {token}"));
+    assert_eq!(sync(&committed, "{subject}"), "Sync 1 file from alpha\n\nCo-authored-by: Ed <ed@x>");
+    // Without the setting, nobody is named.
     assert_eq!(
         sync(
             &["--config", "commit.trailers=false", "--message"],

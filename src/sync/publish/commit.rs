@@ -232,6 +232,10 @@ impl<'r> Committer<'r> {
                 request.warn(warnings, None, message);
             }
         }
+        for index in self.credits.take_with_secret() {
+            let message = "the subject of the source commit contains a secret, so the commit does not have it";
+            request.warn(warnings, Some(request.projects[index]), message.to_owned());
+        }
     }
 
     /// Determines the source revision of each project that changes, unless an earlier attempt has

@@ -2,12 +2,14 @@
 //! `commit.credit`, and the subject of `{subject}`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
 use std::sync::Arc;
 
 use bstr::BString;
 use rayon::prelude::*;
 
 use super::plan::Planned;
+use crate::checks::contains_secret;
 use crate::codex::source_authors::SourceCredit;
 use crate::codex::source_repository::{SourceCommit, SourceRepository, UnreadableRepository};
 use crate::codex::uncommitted::committed_changes;
@@ -15,9 +17,14 @@ use crate::object::ObjectId;
 use crate::plan::{Change, ProjectPlan};
 use crate::sync::request::{SyncRequest, Task};
 
-/// The credits of a run, by the index of the project.
+/// The credits of a run.
 #[derive(Default)]
-pub(super) struct Credits(BTreeMap<usize, KnownCredit>);
+pub(super) struct Credits {
+    /// By the index of the project.
+    known: BTreeMap<usize, KnownCredit>,
+    /// The projects whose subject contains a secret, and about which nobody was warned yet.
+    with_secret: BTreeSet<usize>,
+}
 
 /// The credit for the changes of a plan.
 struct KnownCredit {
@@ -34,9 +41,14 @@ struct SourceHistory {
 }
 
 impl Credits {
+    /// Takes the projects to warn about: no message has their subject, because it contains a secret.
+    pub(super) fn take_with_secret(&mut self) -> BTreeSet<usize> {
+        mem::take(&mut self.with_secret)
+    }
+
     /// The credit of a project; `None` if messages do not depend on it.
     pub(super) fn of(&self, index: usize) -> Option<&SourceCredit> {
-        self.0.get(&index).map(|known| &known.credit)
+        self.known.get(&index).map(|known| &known.credit)
     }
 
     /// Finds the source commits of all projects that change, unless messages do not depend on them, or
@@ -58,7 +70,7 @@ impl Credits {
         let changes = plans.iter().flat_map(|(_, planned)| planned.changes());
         let missing: Vec<_> = changes
             .filter(|(index, plan)| {
-                let known = self.0.get(index);
+                let known = self.known.get(index);
                 known.is_none_or(|known| known.changes != plan.changes)
             })
             .collect();
@@ -76,11 +88,16 @@ impl Credits {
             .collect();
         let mut credits: BTreeMap<_, _> = credits.into_iter().collect();
         for (index, plan) in missing {
+            let mut credit = credits.remove(&index).unwrap_or_default();
+            if contains_secret(&credit.subject, &request.projects[index].checks) {
+                credit.subject.clear();
+                self.with_secret.insert(index);
+            }
             let known = KnownCredit {
                 changes: plan.changes.clone(),
-                credit: credits.remove(&index).unwrap_or_default(),
+                credit,
             };
-            self.0.insert(index, known);
+            self.known.insert(index, known);
         }
         unreadable
     }
