@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct SyncOutcome {
     /// For a dry run without network access: when the state that it was compared with was recorded,
     /// in seconds since the epoch.
     pub recorded: Option<i64>,
+    /// The directory of the workspace, which the paths of findings start from.
+    pub root: PathBuf,
     /// A digest of the tip and of all planned changes; `None` if nothing was planned.
     pub plan_id: Option<ObjectId>,
     /// The facts that the plan depends on, if they were requested.
@@ -117,6 +120,8 @@ impl fmt::Display for ProjectSelection {
 pub struct RemoteState {
     /// The URL, after git's configuration has rewritten it.
     pub url: RemoteUrl,
+    /// The kind of the forge that hosts the codex, as far as that is known without a request.
+    pub forge: Option<ForgeKind>,
     /// The branch; `None` if the run ended before it was known.
     pub branch: Option<String>,
     /// The tip of the branch before the run; `None` if it had none or was not queried.
@@ -551,6 +556,17 @@ impl ProjectOutcome {
             | Self::NotLanded
             | Self::Sent(_)
             | Self::PushedOnly(_) => Status::Failed,
+        }
+    }
+
+    /// The commit with the changes of the project, if one was made.
+    pub fn commit(&self) -> Option<ObjectId> {
+        match self {
+            Self::Synced(commit)
+            | Self::Proposed(commit)
+            | Self::PushedOnly(commit)
+            | Self::Sent(commit) => Some(*commit),
+            _ => None,
         }
     }
 

@@ -245,6 +245,9 @@ pub(crate) struct StatusArgs {
     /// table. The last-sync information is read from the codex's history.
     #[arg(long, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Also write the findings of the checks as a code quality report of GitLab
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub(crate) code_quality: Option<PathBuf>,
     /// Do not contact the remote; compare with the last recorded state
     #[arg(long)]
     pub(crate) offline: bool,
@@ -828,6 +831,9 @@ pub(crate) struct SyncArgs {
     /// Read every file again, even if it appears unchanged
     #[arg(long, hide_short_help = true)]
     pub(crate) rescan: bool,
+    /// Also write the findings of the checks as a code quality report of GitLab
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub(crate) code_quality: Option<PathBuf>,
 
     /// Publish to the codex (the default)
     #[arg(long, help_heading = "Direction", group = "way")]

@@ -13,6 +13,7 @@ use super::args::Global;
 use super::command_error::CommandError;
 use super::error_report;
 use super::terminal::Terminal;
+use super::workflow_step::WorkflowStep;
 use crate::codex::{git_config, source_repository};
 use crate::config::{self, Configuration, FlagValue, LoadRequest, Problems};
 use crate::environment::Environment;
@@ -33,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) environment: Environment,
     /// The streams of the process.
     pub(crate) terminal: Terminal,
+    /// The command line without the program and without secrets.
+    pub(crate) command_line: String,
     /// Set when a signal requests the run to stop.
     pub(crate) interrupt: Interrupt,
 }
@@ -71,6 +74,11 @@ impl Context {
                 .map_err(|error| unusable_directory(&found, &error))?;
         }
         Ok(found)
+    }
+
+    /// The step of GitHub Actions that the program runs in.
+    pub(crate) fn workflow_step(&self) -> WorkflowStep<'_> {
+        WorkflowStep::new(&self.command_line, &self.environment, &self.terminal)
     }
 
     /// Loads the configuration and the workspace. `flags` are the values of the command's own

@@ -12,6 +12,7 @@ mod signals;
 mod sync_preset;
 mod terminal;
 mod usage;
+mod workflow_step;
 
 use std::ffi::OsString;
 use std::panic::{self, AssertUnwindSafe};
@@ -55,6 +56,7 @@ pub fn run() -> ExitCode {
         global: cli.global,
         environment,
         terminal: terminal.clone(),
+        command_line: usage::command_line(&arguments),
         interrupt: signals::listen(),
     };
     // A panic gets an exit status of its own, so that it cannot be mistaken for a documented

@@ -2,8 +2,10 @@
 //! warnings and logs are written.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, OnceLock};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use bstr::ByteSlice;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry};
@@ -17,8 +19,11 @@ use crate::codex::remote::server_message::{is_of_server, marked};
 use crate::environment::Environment;
 use crate::event::Event;
 use crate::paths::escaped;
+use crate::report::doctor::CheckVerdict;
+use crate::report::github::{Annotation, Level};
 use crate::report::issue::Issue;
 use crate::report::snippet::snippet;
+use crate::report::source_place::SourcePlace;
 use crate::report::style::Style;
 use crate::report::wrap::wrap;
 use crate::report::{ErrorReport, github};
@@ -80,6 +85,10 @@ pub(crate) struct Terminal {
     /// Whether a GitHub Actions runner reads the streams. It gets errors and warnings as
     /// annotations, and no other workflow command.
     in_workflow: bool,
+    /// The annotations, which are written when the program ends, because GitHub shows a limited number.
+    annotations: Arc<Mutex<Vec<Annotation>>>,
+    /// The paths of annotations.
+    pub(crate) checkout: SourcePlace,
     quiet: bool,
 }
 
@@ -121,6 +130,8 @@ impl Terminal {
                 && environment.get("CI").is_none(),
             verbose: global.verbose > 0,
             in_workflow,
+            annotations: Arc::default(),
+            checkout: checkout(global, environment),
             quiet: global.quiet,
         }
     }
@@ -171,13 +182,16 @@ impl Terminal {
     /// Returns the final exit status: `status`, unless a result could not be written. Then an error
     /// is reported, because the caller has not received the result.
     pub(crate) fn close(&self, status: u8) -> u8 {
-        let Some(write_error) = self.results.failure.get() else {
-            return status;
-        };
-        let message = format!("standard output cannot be written: {write_error}");
-        let error = CommandError::new(exit::SOME_FAILED, "output", message, Vec::new());
-        self.error(None, &error.report);
-        exit::first([error.exit, status])
+        let mut status = status;
+        if let Some(write_error) = self.results.failure.get() {
+            let message = format!("standard output cannot be written: {write_error}");
+            let error = CommandError::new(exit::SOME_FAILED, "output", message, Vec::new());
+            self.error(None, &error.report);
+            status = exit::first([error.exit, status]);
+        }
+        let commands = github::annotations(&std::mem::take(&mut *self.annotations()));
+        let _ = io::stderr().lock().write_all(commands.as_bytes());
+        status
     }
 
     /// Writes a text to standard error. A write error is ignored, because there is no other stream
@@ -189,11 +203,11 @@ impl Terminal {
         let _ = out.write_all(text.as_bytes());
     }
 
-    /// Writes workflow commands for the GitHub Actions runner, if there is one.
-    fn command(&self, commands: &str) {
-        if self.in_workflow {
-            let _ = io::stderr().lock().write_all(commands.as_bytes());
-        }
+    /// The annotations for the GitHub Actions runner. Without a runner, none is added.
+    fn annotations(&self) -> MutexGuard<'_, Vec<Annotation>> {
+        self.annotations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes an error with its causes and hints, and as annotations. `subject`, such as the name
@@ -249,10 +263,33 @@ impl Terminal {
         wrap(text, self.err_width, indent).into_owned() + "\n"
     }
 
-    /// Writes only the GitHub Actions annotations of an error. For the output formats whose result
+    /// Adds only the GitHub Actions annotations of an error. For the output formats whose result
     /// already contains the error (`json`, `ndjson`).
     pub(crate) fn annotate(&self, subject: Option<&str>, error: &ErrorReport) {
-        self.command(&github::errors(subject, error));
+        if !self.in_workflow {
+            return;
+        }
+        let added = github::errors(subject, error, &self.checkout);
+        let mut annotations = self.annotations();
+        // The error of the run is not left out if there are too many others.
+        let position = match subject {
+            None => 0,
+            Some(_) => annotations.len(),
+        };
+        annotations.splice(position..position, added);
+    }
+
+    /// Adds the GitHub Actions annotation of a check of `doctor` that is not passed.
+    pub(crate) fn annotate_check(&self, name: &str, verdict: CheckVerdict, report: &ErrorReport) {
+        match verdict {
+            CheckVerdict::Failed => self.annotate(Some(name), report),
+            CheckVerdict::Warning if self.in_workflow => {
+                let message = format!("{name}: {}", report.message);
+                let annotation = Annotation::new(Level::Warning, &message);
+                self.annotations().push(annotation);
+            }
+            CheckVerdict::Warning | CheckVerdict::Ok | CheckVerdict::Skipped => {}
+        }
     }
 
     /// Writes a finding of a check as a line. `--quiet` suppresses it, if its project is published
@@ -267,10 +304,14 @@ impl Terminal {
         self.write_err(&self.wrapped_err(&text, "  "));
     }
 
-    /// Writes a finding as a GitHub Actions annotation.
-    pub(crate) fn annotate_finding(&self, project: &str, finding: &Finding) {
-        let annotation = github::finding(project, finding);
-        self.command(&format!("{annotation}\n"));
+    /// Adds the GitHub Actions annotation of a finding. `root` is the directory of the workspace.
+    pub(crate) fn annotate_finding(&self, project: &str, finding: &Finding, root: &Path) {
+        if self.in_workflow {
+            let checkout = self.checkout.from_directory(root);
+            let file = checkout.path_of(finding.file.as_bstr());
+            let annotation = github::finding(project, finding, &file);
+            self.annotations().push(annotation);
+        }
     }
 
     /// Writes an event that is a permanent line; events that only concern progress are ignored.
@@ -317,9 +358,25 @@ impl Terminal {
             let text = format!("{} {message}", self.err.warn("warning:"));
             self.write_err(&self.wrapped_err(&text, "  "));
         }
-        let annotation = github::annotation("warning", &message);
-        self.command(&format!("{annotation}\n"));
+        if self.in_workflow {
+            let annotation = Annotation::new(Level::Warning, &message);
+            self.annotations().push(annotation);
+        }
     }
+}
+
+/// The directory of the checkout, as GitHub Actions or GitLab names it, and the directory to work in.
+fn checkout(global: &Global, environment: &Environment) -> SourcePlace {
+    let directory = std::env::current_dir().unwrap_or_default();
+    let directory = match &global.directory {
+        Some(given) => directory.join(given),
+        None => directory,
+    };
+    let named = environment
+        .get("GITHUB_WORKSPACE")
+        .or_else(|| environment.get("CI_PROJECT_DIR"));
+    let named = named.map(Path::new).filter(|path| path.is_absolute());
+    SourcePlace::new(named, &directory)
 }
 
 /// Whether the program runs in a job of GitHub Actions.

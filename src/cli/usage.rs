@@ -15,7 +15,10 @@ use super::command_error::CommandError;
 use super::commands;
 use super::exit;
 use super::terminal::Terminal;
+use super::workflow_step::WorkflowStep;
 use crate::environment::Environment;
+use crate::paths::escaped;
+use crate::report::step_summary;
 use crate::report::style::Style;
 
 /// Flags of `sync` that are reserved for later versions.
@@ -43,6 +46,8 @@ pub(super) fn handle_clap_error(
     }
 
     let command = words.command();
+    let step_line = command_line(arguments);
+    let step = WorkflowStep::new(&step_line, environment, &terminal);
     let reserved = reserved_flag(error).filter(|_| command.as_deref() == Some("sync"));
     let usage_error = match &reserved {
         Some(flag) => {
@@ -52,6 +57,10 @@ pub(super) fn handle_clap_error(
         None => usage_error_of(error, command.as_deref()),
     };
 
+    if let Some("sync" | "status" | "retire" | "rename" | "doctor") = command.as_deref() {
+        step.write_summary(|command, _| step_summary::of_failure(command, &usage_error.report));
+        step.write_outputs(None, exit::USAGE);
+    }
     match words.format() {
         Format::Human if reserved.is_some() => terminal.error(None, &usage_error.report),
         Format::Human => {
@@ -135,6 +144,30 @@ pub(super) fn directories(arguments: &[OsString]) -> Global {
         config_file: path("--config-file"),
         ..Global::default()
     }
+}
+
+/// The command line without the program, for people. A value of `--config` can be a secret, so only
+/// its key is shown.
+pub(super) fn command_line(arguments: &[OsString]) -> String {
+    let mut shown = Vec::new();
+    let mut is_setting = false;
+    for word in Words::new(arguments).0 {
+        let setting = if is_setting {
+            Some(("", word.as_str()))
+        } else {
+            word.strip_prefix("--config=")
+                .map(|setting| ("--config=", setting))
+        };
+        shown.push(match setting {
+            Some((option, setting)) => {
+                let (key, _) = setting.split_once('=').unwrap_or((setting, ""));
+                format!("{option}{}=…", escaped(key.as_bytes()))
+            }
+            None => escaped(word.as_bytes()).to_string(),
+        });
+        is_setting = !is_setting && word == "--config";
+    }
+    shown.join(" ")
 }
 
 /// The raw arguments after the name of the program, up to `--`.

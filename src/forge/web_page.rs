@@ -36,6 +36,15 @@ impl KnownForges {
         }
     }
 
+    /// The forge of a codex with this URL, whose kind is known unless the host tells it.
+    pub(crate) fn of_codex_at(url: &RemoteUrl, kind: Option<ForgeKind>) -> Self {
+        let host = url.forge_host();
+        let kind = kind.or_else(|| detection::of_service(&host?));
+        Self {
+            codex: kind.map(|kind| (kind, url.clone())),
+        }
+    }
+
     /// The pages of the codex; `None` if its forge is not known.
     pub(crate) fn of_codex(&self) -> Option<WebPages> {
         let (kind, url) = self.codex.as_ref()?;
@@ -65,6 +74,11 @@ fn pages(kind: ForgeKind, url: &RemoteUrl) -> Option<WebPages> {
 }
 
 impl WebPages {
+    /// The page of the repository.
+    pub(crate) fn repository(&self) -> &str {
+        &self.repository
+    }
+
     /// The page of a commit.
     pub(crate) fn commit(&self, id: ObjectId) -> String {
         let name = match self.kind {

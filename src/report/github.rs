@@ -1,95 +1,18 @@
-//! Output for GitHub Actions: a Markdown table for the step summary, and annotations.
+//! Output for GitHub Actions: the outputs of a step, and annotations. The step summary is in
+//! `step_summary`.
 
 use std::borrow::Cow;
-use std::fmt::Write;
 
 use bstr::ByteSlice;
 
-use super::markdown::{PROJECT_TABLE, code, project_rows};
-use super::sync_branches::{self, branches};
-use super::{ErrorReport, human};
+use super::ErrorReport;
+use super::source_place::SourcePlace;
 use crate::checks::{Finding, Severity};
-use crate::markdown::span;
 use crate::object::ObjectId;
 use crate::outcome::{ProjectReport, Pushed, Status, SyncOutcome};
-use crate::paths::escaped;
-use crate::text::pluralize;
 
-/// The number of findings in a summary, which has a maximum length.
-const MAX_FINDINGS: usize = 50;
-
-/// The section for `GITHUB_STEP_SUMMARY` of a run without an outcome, such as one with an invalid
-/// configuration: the heading, and the error.
-pub(crate) fn failure_summary(command: &str, error: &ErrorReport) -> String {
-    let mut text = heading(command);
-    write_error(&mut text, error);
-    text
-}
-
-/// The section for `GITHUB_STEP_SUMMARY`: the heading, the `error` of the run, one row per project,
-/// then the totals, the branch and the remote. `errors` returns the error of a project.
-pub(crate) fn summary(
-    command: &str,
-    outcome: &SyncOutcome,
-    error: Option<&ErrorReport>,
-    errors: impl Fn(&ProjectReport) -> Option<ErrorReport>,
-) -> String {
-    let mut text = heading(command);
-    if let Some(error) = error {
-        write_error(&mut text, error);
-    }
-    if let Some(selection) = &outcome.selection {
-        let _ = writeln!(text, "{}\n", code(&selection.to_string()));
-    }
-    text.push_str(PROJECT_TABLE);
-    for row in project_rows(outcome, errors) {
-        text.push_str(&row);
-    }
-
-    write_findings(&mut text, outcome);
-    write_drift(&mut text, outcome);
-    let url = outcome.remote.url.to_string();
-    let branch = branches(outcome, code).unwrap_or_else(|| code("?"));
-    let _ = writeln!(
-        text,
-        "\n{}; {branch} of `{}`\n",
-        outcome.totals().by_status(),
-        url.replace('`', "'")
-    );
-    for project in &outcome.projects {
-        if let Some(line) = human::moved(project, outcome.dry_run) {
-            let _ = writeln!(text, "- {}", line.replace('`', "'"));
-        }
-    }
-    for proposal in &outcome.pull_requests {
-        let line = sync_branches::proposal(proposal);
-        let _ = writeln!(text, "- {}", line.replace('`', "'"));
-    }
-    text
-}
-
-fn heading(command: &str) -> String {
-    format!("### `fractary-codex {command}`\n\n")
-}
-
-/// Writes the error of a run, with its first causes and its hints.
-fn write_error(text: &mut String, error: &ErrorReport) {
-    let _ = writeln!(text, "**Error:** {}\n", span(&error.message));
-    for cause in error.causes.iter().take(MAX_FINDINGS) {
-        let _ = writeln!(text, "- {}", span(cause));
-    }
-    let omitted = error.causes.len().saturating_sub(MAX_FINDINGS);
-    if omitted > 0 {
-        let _ = writeln!(text, "- … and {}", pluralize(omitted, "other cause"));
-    }
-    for hint in &error.hints {
-        let _ = writeln!(text, "- hint: {}", span(hint));
-    }
-    text.push('\n');
-}
-
-/// The outputs of a step, each a name and its value. A run without a pull request has no
-/// `pull-request-url`.
+/// The outputs of a step, each a name and its value. Every run has all of them; a value that it does
+/// not have is empty.
 pub(crate) fn step_outputs(
     outcome: Option<&SyncOutcome>,
     has_failed: bool,
@@ -117,52 +40,14 @@ pub(crate) fn step_outputs(
     let url = proposals.find_map(|one| one.url.clone());
 
     let text = |id: Option<ObjectId>| id.map(|id| id.to_string()).unwrap_or_default();
-    let mut outputs = vec![
+    vec![
         ("changed", changed.to_string()),
         ("pushed", pushed.to_owned()),
         ("tip", text(tip)),
         ("plan-id", text(plan_id)),
         ("failed", has_failed.to_string()),
-    ];
-    outputs.extend(url.map(|url| ("pull-request-url", url)));
-    outputs
-}
-
-/// Lists the files of others that are overwritten, or that withhold their project, up to
-/// [`MAX_FINDINGS`].
-fn write_drift(text: &mut String, outcome: &SyncOutcome) {
-    let drift: Vec<_> = outcome.drift().collect();
-    if drift.is_empty() {
-        return;
-    }
-    text.push_str("\nChanged in the codex by others since the last sync:\n\n");
-    for (project, change) in drift.iter().take(MAX_FINDINGS) {
-        let path = project.in_codex(change.path.as_bstr());
-        let change = format!("{} in {}", escaped(&path), change.origin()).replace('`', "'");
-        let _ = writeln!(text, "- {}: `{change}`", project.name);
-    }
-    let omitted = drift.len().saturating_sub(MAX_FINDINGS);
-    if omitted > 0 {
-        let _ = writeln!(text, "- … and {}", pluralize(omitted, "other file"));
-    }
-}
-
-/// Lists the findings of all projects, up to [`MAX_FINDINGS`].
-fn write_findings(text: &mut String, outcome: &SyncOutcome) {
-    let findings: Vec<_> = outcome.findings().collect();
-    if findings.is_empty() {
-        return;
-    }
-
-    text.push('\n');
-    for (project, finding) in findings.iter().take(MAX_FINDINGS) {
-        let finding = finding.to_string().replace('`', "'");
-        let _ = writeln!(text, "- {}: `{finding}`", project.name);
-    }
-    let omitted = findings.len().saturating_sub(MAX_FINDINGS);
-    if omitted > 0 {
-        let _ = writeln!(text, "- … and {}", pluralize(omitted, "other finding"));
-    }
+        ("pull-request-url", url.unwrap_or_default()),
+    ]
 }
 
 /// Makes workflow commands in `output` ineffective, so that file names, contents and messages of
@@ -190,53 +75,113 @@ pub(crate) fn without_commands(output: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(harmless)
 }
 
-/// Formats a workflow command. `level` is `error` or `warning`; line breaks and `%` in the message
-/// are encoded, so that a message cannot start another command.
-pub(crate) fn annotation(level: &str, message: &str) -> String {
-    annotation_at(level, "", message)
+/// The level of an annotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Level {
+    Error,
+    Warning,
 }
 
-/// The same, with the properties of a place in a file, each followed by a comma.
-fn annotation_at(level: &str, place: &str, message: &str) -> String {
-    let message = message
-        .replace("##[", "#\\u0023[")
-        .replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A");
-    format!("::{level} {place}title=fractary-codex::{message}")
+/// An annotation: a workflow command without a line break at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Annotation {
+    pub(crate) level: Level,
+    text: String,
+}
+
+impl Annotation {
+    /// An annotation without a place. Line breaks and `%` in the message are encoded, so that a
+    /// message cannot start another command.
+    pub(crate) fn new(level: Level, message: &str) -> Self {
+        Self::at(level, "", message)
+    }
+
+    /// The same, with the properties of a place in a file, each followed by a comma.
+    fn at(level: Level, place: &str, message: &str) -> Self {
+        let command = match level {
+            Level::Error => "error",
+            Level::Warning => "warning",
+        };
+        let message = message
+            .replace("##[", "#\\u0023[")
+            .replace('%', "%25")
+            .replace('\r', "%0D")
+            .replace('\n', "%0A");
+        let text = format!("::{command} {place}title=fractary-codex::{message}");
+        Self { level, text }
+    }
+}
+
+/// The number of annotations of a level that GitHub shows per step.
+const SHOWN: usize = 10;
+
+/// Formats the annotations of a step, with a line break each. GitHub does not show more than
+/// [`SHOWN`] of each level, so the last one has the number of those that are left out.
+pub(crate) fn annotations(all: &[Annotation]) -> String {
+    let mut text = String::new();
+    for (level, word) in [(Level::Warning, "warning"), (Level::Error, "error")] {
+        let found: Vec<_> = all.iter().filter(|one| one.level == level).collect();
+        let shown = match found.len() {
+            count if count > SHOWN => SHOWN - 1,
+            count => count,
+        };
+        let omitted = found.len() - shown;
+        for one in &found[..shown] {
+            text.push_str(&one.text);
+            text.push('\n');
+        }
+        if omitted > 0 {
+            let message =
+                format!("and {omitted} more {word}s; the log and the step summary have them");
+            text.push_str(&Annotation::new(level, &message).text);
+            text.push('\n');
+        }
+    }
+    text
 }
 
 /// Encodes the value of a property of a workflow command.
 fn property(value: &str) -> String {
-    let value = value.replace('%', "%25").replace("##[", "#%23[");
-    value.replace(':', "%3A").replace(',', "%2C")
+    value
+        .replace('%', "%25")
+        .replace("##[", "#%23[")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+        .replace(':', "%3A")
+        .replace(',', "%2C")
 }
 
-/// Formats a finding as an annotation of its line, prefixed with the name of its project.
-pub(crate) fn finding(project: &str, finding: &Finding) -> String {
+/// Formats a finding as an annotation of its line, prefixed with the name of its project. `file` is
+/// the path that GitHub knows the file by.
+pub(crate) fn finding(project: &str, finding: &Finding, file: &str) -> Annotation {
     let level = match finding.severity {
-        Severity::Warn => "warning",
-        Severity::Withhold => "error",
+        Severity::Warn => Level::Warning,
+        Severity::Withhold => Level::Error,
     };
     let place = format!(
         "file={},line={},col={},",
-        property(&escaped(&finding.file).to_string()),
+        property(file),
         finding.line,
         finding.column
     );
     let message = format!("{project}: {} ({})", finding.message, finding.check.key());
-    annotation_at(level, &place, &message)
+    Annotation::at(level, &place, &message)
 }
 
-/// Formats an error as annotations, one per line, each prefixed with `subject` if there is one.
+/// Formats an error as annotations, each prefixed with `subject` if there is one.
 ///
-/// Each error of a configuration becomes an annotation of its line.
-pub(crate) fn errors(subject: Option<&str>, error: &ErrorReport) -> String {
+/// Each error of a configuration becomes an annotation of its line. `checkout` converts paths.
+pub(crate) fn errors(
+    subject: Option<&str>,
+    error: &ErrorReport,
+    checkout: &SourcePlace,
+) -> Vec<Annotation> {
     let prefix = subject
         .map(|subject| format!("{subject}: "))
         .unwrap_or_default();
     if error.issues.is_empty() {
-        return annotation("error", &format!("{prefix}{}", error.message)) + "\n";
+        let message = format!("{prefix}{}", error.message);
+        return vec![Annotation::new(Level::Error, &message)];
     }
 
     let annotations = error.issues.iter().map(|issue| {
@@ -245,14 +190,14 @@ pub(crate) fn errors(subject: Option<&str>, error: &ErrorReport) -> String {
             let column = issue.column.map(|column| format!("col={column},"));
             format!(
                 "file={},{}{}",
-                property(file),
+                property(&checkout.path_of(file.as_bytes().as_bstr())),
                 line.unwrap_or_default(),
                 column.unwrap_or_default()
             )
         });
         let hint = issue.hint.as_ref().map(|hint| format!(" ({hint})"));
         let message = format!("{prefix}{}{}", issue.text, hint.unwrap_or_default());
-        annotation_at("error", &place.unwrap_or_default(), &message) + "\n"
+        Annotation::at(Level::Error, &place.unwrap_or_default(), &message)
     });
     annotations.collect()
 }
@@ -265,9 +210,23 @@ mod tests {
     #[test]
     fn annotation_encodes_line_breaks() {
         assert_eq!(
-            annotation("error", "100 %\n::set-x::"),
+            Annotation::new(Level::Error, "100 %\n::set-x::").text,
             "::error title=fractary-codex::100 %25%0A::set-x::"
         );
+    }
+
+    #[test]
+    fn last_annotation_of_a_level_has_the_number_of_the_others() {
+        let of = |errors: usize, warnings: usize| {
+            let error = Annotation::new(Level::Error, "e");
+            let warning = Annotation::new(Level::Warning, "w");
+            let all = [vec![error; errors], vec![warning; warnings]].concat();
+            annotations(&all)
+        };
+        assert_eq!(of(10, 10).lines().count(), 20);
+        let text = of(12, 1);
+        assert_eq!(text.lines().count(), 11);
+        assert!(text.contains("::error title=fractary-codex::and 3 more errors;"));
     }
 
     #[test]
@@ -278,15 +237,15 @@ mod tests {
             severity: Severity::Warn,
             path: "x".into(),
             source: "x".into(),
-            file: "a,b:c%##[x]\n::d".into(),
+            file: "x".into(),
             line: 7,
             column: 2,
             message: "m".to_owned(),
             digest: String::new(),
         };
         assert_eq!(
-            super::finding("alpha", &finding),
-            "::warning file=a%2Cb%3Ac%25#%23[x]\\n%3A%3Ad,line=7,col=2,title=fractary-codex::alpha: m (conflict_markers)"
+            super::finding("alpha", &finding, "a,b:c%##[x]\n::d").text,
+            "::warning file=a%2Cb%3Ac%25#%23[x]%0A%3A%3Ad,line=7,col=2,title=fractary-codex::alpha: m (conflict_markers)"
         );
     }
 

@@ -12,8 +12,8 @@ use super::rfc3339;
 use crate::checks::{ContentCheck, Finding, Severity};
 use crate::config::Direction;
 use crate::outcome::{
-    self, Orphan, OthersChange, PlanDifference, ProjectOutcome, ProjectReport, ProjectSelection,
-    Proposal, ProposalState, Pushed, Status, SyncBranch, SyncError, SyncOutcome, Totals, Warning,
+    self, Orphan, OthersChange, PlanDifference, ProjectReport, ProjectSelection, Proposal,
+    ProposalState, Pushed, Status, SyncBranch, SyncError, SyncOutcome, Totals, Warning,
 };
 use crate::paths::escaped;
 use crate::plan::{Change, ProjectPlan};
@@ -507,13 +507,7 @@ fn project(
     let is_failed = report.outcome.status() == Status::Failed;
     let counted = plan.filter(|_| !is_failed);
     let counts = counted.map(ProjectPlan::counts);
-    let commit = match &report.outcome {
-        ProjectOutcome::Synced(commit)
-        | ProjectOutcome::Proposed(commit)
-        | ProjectOutcome::PushedOnly(commit)
-        | ProjectOutcome::Sent(commit) => Some(commit.to_string()),
-        _ => None,
-    };
+    let commit = report.outcome.commit().map(|commit| commit.to_string());
 
     ProjectDocument {
         name: report.name.to_string(),

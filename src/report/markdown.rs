@@ -1,6 +1,8 @@
 //! The parts that the Markdown texts about a run have in common.
 
 use crate::config::Direction;
+use crate::forge::web_page::{KnownForges, WebPages};
+use crate::markdown::link;
 use crate::outcome::{ProjectReport, Status, SyncOutcome};
 use crate::report::ErrorReport;
 
@@ -10,9 +12,16 @@ pub(super) const PROJECT_TABLE: &str =
 | :-- | --: | --: | --: | --: | :-- |
 ";
 
-/// The rows of the table, each with its line break. `errors` returns the error of a project.
-pub(super) fn project_rows(
-    outcome: &SyncOutcome,
+/// The pages of the codex of a run, if its forge is known.
+pub(super) fn codex_pages(outcome: &SyncOutcome) -> Option<WebPages> {
+    let remote = &outcome.remote;
+    KnownForges::of_codex_at(&remote.url, remote.forge).of_codex()
+}
+
+/// The rows of these projects, each with its line break. `errors` returns the error of a project.
+pub(super) fn project_rows<'p>(
+    projects: impl IntoIterator<Item = &'p ProjectReport>,
+    pages: Option<&WebPages>,
     errors: impl Fn(&ProjectReport) -> Option<ErrorReport>,
 ) -> Vec<String> {
     let row = |project: &ProjectReport| {
@@ -28,6 +37,11 @@ pub(super) fn project_rows(
             Status::Withheld => "withheld",
             Status::Failed => "**failed**",
         };
+        let commit = project.outcome.commit().map(|id| {
+            let page = pages.map(|pages| pages.commit(id));
+            format!(" {}", link(&id.short(), page.as_deref()))
+        });
+        let commit = commit.unwrap_or_default();
         let reason = errors(project)
             .map(|error| format!(": {}", code_in_cell(&error.message)))
             .unwrap_or_default();
@@ -37,11 +51,11 @@ pub(super) fn project_rows(
             ""
         };
         format!(
-            "| {}{direction} | {added} | {modified} | {deleted} | {unchanged} | {status}{reason} |\n",
+            "| {}{direction} | {added} | {modified} | {deleted} | {unchanged} | {status}{commit}{reason} |\n",
             project.name
         )
     };
-    outcome.projects.iter().map(row).collect()
+    projects.into_iter().map(row).collect()
 }
 
 /// A text as a code span.

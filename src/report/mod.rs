@@ -2,6 +2,7 @@
 //! than `sync` and `status` format their own results.
 
 pub(crate) mod cache;
+pub(crate) mod code_quality;
 pub(crate) mod commit;
 pub(crate) mod configuration;
 pub(crate) mod doctor;
@@ -22,6 +23,8 @@ mod project_table;
 pub(crate) mod projects;
 pub(crate) mod query;
 pub(crate) mod snippet;
+pub(crate) mod source_place;
+pub(crate) mod step_summary;
 pub(crate) mod style;
 mod sync_branches;
 pub(crate) mod table;

@@ -42,7 +42,7 @@ pub(crate) fn plan_comment(
         let _ = writeln!(text, "\nPlan id: `{id}`\n");
     }
 
-    let rows = project_rows(outcome, errors).into_iter();
+    let rows = project_rows(&outcome.projects, None, errors).into_iter();
     let mut missing = push_list(&mut text, PROJECT_TABLE, rows, room);
     let item =
         |project: &ProjectReport, line: &str| format!("- {}: {}\n", project.name, span(line));

@@ -3,7 +3,7 @@
 //! Its schema is `schemas/plan.schema.json`.
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
 use schemars::JsonSchema;
@@ -261,8 +261,10 @@ impl SavedPlan {
             plan_id: self.plan_id,
             selection: self.selection.clone(),
             plan_facts: None,
+            root: PathBuf::new(),
             remote: RemoteState {
                 url: url.map_err(|_| malformed("url"))?,
+                forge: None,
                 branch: self.run.branch.clone(),
                 before: self.run.tip,
                 after: self.run.tip,

@@ -37,6 +37,7 @@ use std::time::Instant;
 
 use crate::codex::temp_clone;
 use crate::config::Direction;
+use crate::forge::known_kind;
 use crate::outcome::{ProjectOutcome, Pushed, RemoteState, SyncError, SyncOutcome};
 use crate::workspace::Project;
 
@@ -159,8 +160,10 @@ fn empty_outcome(request: &SyncRequest<'_>, direction: Direction) -> SyncOutcome
         recorded: None,
         plan_id: None,
         plan_facts: None,
+        root: request.workspace.root.clone(),
         remote: RemoteState {
             url: remote.url.clone(),
+            forge: known_kind(request.workspace, request.environment),
             branch: remote.branch.clone(),
             before: None,
             after: None,

@@ -918,7 +918,7 @@ fn both_branches_are_named() {
     world.sandbox.finish(command).code(0);
     let summary = fs::read_to_string(world.sandbox.path("summary.md")).unwrap();
     assert!(
-        summary.contains("`codex-sync/ws`, to be merged into `main` of"),
+        summary.contains("`codex-sync/ws`, to be merged into `main`: "),
         "{summary}"
     );
     world.run(&["status", "--html", "status.html"]).code(0);

@@ -10,6 +10,7 @@ mod carriers;
 mod changed_since;
 mod checks;
 mod checks_links;
+mod ci_output;
 mod claims;
 mod commits;
 mod committed;

@@ -735,8 +735,10 @@ fn step_of_a_workflow_has_outputs() {
     assert_eq!(id.len(), 40);
     assert_eq!(rest, format!("failed=false\npull-request-url={url}\n"));
     let summary = std::fs::read_to_string(&summary).unwrap();
+    let page = format!("https://github.example/acme/codex/commit/{tip}");
+    let link = format!("| proposed [`{}`]({page}) |", &tip[..7]);
     assert!(
-        summary.contains(url) && summary.contains("| proposed |"),
+        summary.contains(url) && summary.contains(&link),
         "{summary}"
     );
 
@@ -744,7 +746,7 @@ fn step_of_a_workflow_has_outputs() {
     std::fs::remove_file(variables[0].1).unwrap();
     hosted.run(&["sync", "--all"], &broken).code(3);
     let written = std::fs::read_to_string(variables[0].1).unwrap();
-    let expected = "changed=false\npushed=false\ntip=\nplan-id=\nfailed=true\n";
+    let expected = "changed=false\npushed=false\ntip=\nplan-id=\nfailed=true\npull-request-url=\n";
     assert_eq!(written, expected);
 }
 

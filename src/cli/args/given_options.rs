@@ -37,7 +37,7 @@ impl OptionRole {
             "plan" | "plan_out" | "expect" => Self::Plan,
             "names" | "all" | "project" | "changed_since" => Self::Selection,
             "dry_run" | "offline" | "rescan" | "jobs" | "retries" | "no_cache" | "force"
-            | "json" | "format" => Self::Run,
+            | "json" | "format" | "code_quality" => Self::Run,
             _ => Self::Publication,
         }
     }

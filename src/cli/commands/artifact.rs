@@ -1,5 +1,5 @@
-//! A document that a run writes besides its result: the page of `--html FILE`, or the plan of
-//! `--plan-out FILE`.
+//! A document that a run writes besides its result: the page of `--html FILE`, the plan of
+//! `--plan-out FILE`, or the report of `--code-quality FILE`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::cli::exit;
 use crate::outcome::SyncOutcome;
 use crate::paths::shown;
 use crate::platform;
-use crate::report::page;
+use crate::report::{ErrorReport, code_quality, page};
 use crate::saved_plan::document::SavedPlan;
 use crate::text::shell_path;
 
@@ -28,6 +28,8 @@ pub(super) enum ArtifactContents {
     Page,
     /// The saved plan of a sync with these options.
     Plan { options: Vec<String> },
+    /// The code quality report of GitLab.
+    CodeQuality,
 }
 
 /// The place of a document.
@@ -72,6 +74,38 @@ impl Artifact {
             false => contents.file(file, context)?,
         };
         Ok(Self { contents, target })
+    }
+
+    /// The code quality report, which has a file.
+    pub(super) fn code_quality(
+        file: &Path,
+        format: Format,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        Self::new(ArtifactContents::CodeQuality, file, format, context)
+    }
+
+    pub(super) fn is_code_quality(&self) -> bool {
+        matches!(self.contents, ArtifactContents::CodeQuality)
+    }
+
+    /// Writes the document of a run that ended before it had an outcome, if there is one, and returns
+    /// the error if it cannot be written.
+    pub(super) fn write_failure(
+        &self,
+        error: &ErrorReport,
+        context: &Context,
+    ) -> Option<CommandError> {
+        let ArtifactTarget::File { name, path } = &self.target else {
+            return None;
+        };
+        if !self.is_code_quality() {
+            return None;
+        }
+        let document = code_quality::of_failure(error, &context.terminal.checkout)?;
+        let error = write_whole(path, document.as_bytes()).err()?;
+        let reason = platform::words_of(&error);
+        Some(self.contents.unwritable(name, &reason, exit::SOME_FAILED))
     }
 
     /// The file that is written; `None` for standard output.
@@ -143,17 +177,23 @@ impl ArtifactContents {
                 let plan = SavedPlan::new(outcome, options.clone(), errors)?;
                 Some(plan.text())
             }
+            Self::CodeQuality => Some(code_quality::of_run(outcome, &context.terminal.checkout)),
         }
     }
 
     fn stdout(&self, format: Format) -> Result<ArtifactTarget, CommandError> {
-        if format.is_for_people() {
-            return Ok(ArtifactTarget::Stdout);
-        }
         let (option, what) = match self {
             Self::Page => ("--html", "page"),
             Self::Plan { .. } => ("--plan-out", "plan"),
+            Self::CodeQuality => {
+                let message = "`--code-quality` cannot use standard output";
+                let hint = "write the report to a file: `--code-quality FILE`";
+                return Err(CommandError::usage(message).hint(hint));
+            }
         };
+        if format.is_for_people() {
+            return Ok(ArtifactTarget::Stdout);
+        }
         let message = format!("`{option} -` and a JSON format cannot both use standard output");
         let hint = format!("write the {what} to a file: `{option} FILE`");
         Err(CommandError::usage(message).hint(hint))
@@ -203,6 +243,7 @@ impl ArtifactContents {
         let (kind, what) = match self {
             Self::Page => ("page", "report"),
             Self::Plan { .. } => ("plan-file", "plan"),
+            Self::CodeQuality => ("code-quality", "code quality report"),
         };
         let message = format!("cannot write the {what} to `{name}`: {reason}");
         CommandError::new(exit, kind, message, Vec::new())
@@ -212,6 +253,7 @@ impl ArtifactContents {
     fn line(&self, name: &str) -> String {
         match self {
             Self::Page => format!("wrote the report to {name}\n"),
+            Self::CodeQuality => format!("wrote the code quality report to {name}\n"),
             Self::Plan { .. } => format!(
                 "saved the plan to {name}; `fractary-codex sync --plan {}` carries it out\n",
                 shell_path(name)

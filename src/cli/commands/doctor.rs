@@ -14,10 +14,10 @@ use crate::config::Configuration;
 use crate::event::Silent;
 use crate::outcome::SyncError;
 use crate::paths::shown;
-use crate::report::ErrorReport;
 use crate::report::configuration::REPORT_VERSION;
 use crate::report::doctor::{CheckReport, CheckVerdict, DoctorReport};
 use crate::report::style::Style;
+use crate::report::{ErrorReport, step_summary};
 use crate::sync::doctor::{Check, Verdict, examine};
 
 /// A line of the output.
@@ -108,6 +108,18 @@ pub(crate) fn run(arguments: &DoctorArgs, context: &Context) -> u8 {
     };
 
     let status = exit::first(lines.iter().map(|line| line.exit));
+    let step = context.workflow_step();
+    step.write_summary(|command, _| {
+        let checks = lines
+            .iter()
+            .map(|line| (line.subject, line.verdict, &line.report));
+        step_summary::of_checks(command, checks)
+    });
+    for line in &lines {
+        context
+            .terminal
+            .annotate_check(line.subject, line.verdict, &line.report);
+    }
     context.terminal.result(&if arguments.output.is_json() {
         document(&lines, status)
     } else {

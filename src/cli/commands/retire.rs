@@ -58,7 +58,7 @@ impl CodexChange<'_> {
             changes: self.arguments.dry_run || context.terminal.verbose,
             check: false,
         };
-        output.finish(self.outcome(output, context), None, context)
+        output.finish(self.outcome(output, context), &[], context)
     }
 
     fn outcome(&self, output: RunOutput, context: &Context) -> Result<SyncOutcome, CommandError> {

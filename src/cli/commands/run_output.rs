@@ -1,8 +1,6 @@
 //! The output of `sync` and `status`: events while the run goes on, and its result in every format.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::artifact::{Artifact, WrittenArtifact, WrittenText};
@@ -15,12 +13,11 @@ use crate::config::Configuration;
 use crate::event::{Event, Reporter};
 use crate::names::ProjectName;
 use crate::outcome::{ProjectOutcome, SyncOutcome, Warning};
-use crate::paths::escaped;
 use crate::report::human::View;
 use crate::report::json::SyncDocument;
 use crate::report::ndjson::Lines;
 use crate::report::progress::Progress;
-use crate::report::{ErrorReport, github, human, json};
+use crate::report::{ErrorReport, human, json, step_summary};
 
 /// The number of findings of a project that are shown without `-v`.
 const MAX_FINDINGS: usize = 20;
@@ -93,22 +90,28 @@ impl RunOutput {
         self.format.is_for_people() && !context.terminal.verbose
     }
 
-    /// Writes the result of the run, and its document besides the result if there is one, and
-    /// returns the exit status.
+    /// Writes the result of the run, and its documents besides the result, and returns the exit
+    /// status.
     pub(super) fn finish(
         self,
         result: Result<SyncOutcome, CommandError>,
-        artifact: Option<&Artifact>,
+        artifacts: &[Artifact],
         context: &Context,
     ) -> u8 {
         match result {
-            Ok(outcome) => self.outcome(&outcome, artifact, context),
+            Ok(outcome) => self.outcome(&outcome, artifacts, context),
             Err(error) => {
                 let exit = error.exit;
                 self.error(None, &error.report, context);
-                let summary = github::failure_summary(self.command, &error.report);
-                write_step_summary(&summary, context);
-                write_step_output(None, exit, context);
+                let errors = artifacts
+                    .iter()
+                    .filter_map(|artifact| artifact.write_failure(&error.report, context));
+                for error in errors {
+                    self.error(None, &error.report, context);
+                }
+                let step = context.workflow_step();
+                step.write_summary(|command, _| step_summary::of_failure(command, &error.report));
+                step.write_outputs(None, exit);
                 if !self.format.is_for_people() {
                     self.document(json::failed(Some(error.report), exit), context);
                 }
@@ -117,7 +120,7 @@ impl RunOutput {
         }
     }
 
-    fn outcome(self, outcome: &SyncOutcome, artifact: Option<&Artifact>, context: &Context) -> u8 {
+    fn outcome(self, outcome: &SyncOutcome, artifacts: &[Artifact], context: &Context) -> u8 {
         let mut status = exit::of_run(outcome, &context.interrupt);
         let is_out_of_date = outcome
             .projects
@@ -135,18 +138,23 @@ impl RunOutput {
 
         self.report_omitted_warnings(outcome, context);
         let mut error = error_report::of_run(outcome);
-        let written = artifact.and_then(|artifact| artifact.write(outcome, context));
-        if let Some(write_error) = written.as_ref().and_then(|written| written.error.as_ref()) {
+        let written = artifacts
+            .iter()
+            .filter_map(|artifact| artifact.write(outcome, context));
+        let written: Vec<_> = written.collect();
+        for write_error in written.iter().filter_map(|written| written.error.as_ref()) {
             status = exit::first([write_error.exit, status]);
             error = Some(write_error.report.clone());
         }
 
         let errors = |project: &_| context.error_of_project(project);
-        let summary = github::summary(self.command, outcome, error.as_ref(), errors);
-        write_step_summary(&summary, context);
-        write_step_output(Some(outcome), status, context);
+        let step = context.workflow_step();
+        step.write_summary(|command, room| {
+            step_summary::of_run(command, outcome, error.as_ref(), errors, room)
+        });
+        step.write_outputs(Some(outcome), status);
         if self.format.is_for_people() {
-            self.text(outcome, artifact, written.as_ref(), context);
+            self.text(outcome, artifacts, &written, context);
         }
         self.findings(outcome, context);
         self.errors(outcome, error.as_ref(), context);
@@ -171,7 +179,7 @@ impl RunOutput {
                 if self.format.is_for_people() && number < limit {
                     terminal.finding(name, finding);
                 }
-                terminal.annotate_finding(name, finding);
+                terminal.annotate_finding(name, finding, &outcome.root);
             }
             let omitted = project.findings.len().saturating_sub(limit);
             if self.format.is_for_people() && omitted > 0 {
@@ -197,12 +205,12 @@ impl RunOutput {
         }
     }
 
-    /// Writes the result for people. `written` is the document of the run, if it has one.
+    /// Writes the result for people. `written` are the documents of the run.
     fn text(
         self,
         outcome: &SyncOutcome,
-        artifact: Option<&Artifact>,
-        written: Option<&WrittenArtifact>,
+        artifacts: &[Artifact],
+        written: &[WrittenArtifact],
         context: &Context,
     ) {
         let terminal = &context.terminal;
@@ -213,15 +221,25 @@ impl RunOutput {
             all: terminal.verbose,
         };
 
-        match written.map(|written| &written.text) {
-            Some(WrittenText::Instead(document)) => terminal.result(document),
-            Some(WrittenText::After(line)) => {
-                terminal.result(&format!("{}{line}", human::sync(outcome, view)));
-            }
-            // The reader expects the document, so there is no table instead of it.
-            None if artifact.is_some_and(Artifact::is_on_stdout) => {}
-            None => terminal.result(&human::sync(outcome, view)),
+        let document = written.iter().find_map(|written| match &written.text {
+            WrittenText::Instead(document) => Some(document),
+            WrittenText::After(_) => None,
+        });
+        if let Some(document) = document {
+            terminal.result(document);
+            return;
         }
+        // The reader expects the document, so there is no table instead of it.
+        if artifacts.iter().any(Artifact::is_on_stdout) {
+            return;
+        }
+        let mut text = human::sync(outcome, view);
+        for written in written {
+            if let WrittenText::After(line) = &written.text {
+                text.push_str(line);
+            }
+        }
+        terminal.result(&text);
     }
 
     /// Shows the outcome of an earlier run. There is nothing to report to a pipeline.
@@ -235,7 +253,7 @@ impl RunOutput {
         }
         self.report_omitted_warnings(outcome, context);
         if self.format.is_for_people() {
-            self.text(outcome, None, None, context);
+            self.text(outcome, &[], &[], context);
         }
         self.findings(outcome, context);
         self.errors(outcome, None, context);
@@ -323,38 +341,5 @@ impl WarningLimit {
                 message: format!("and {omitted} more warnings; -v shows all"),
             })
             .collect()
-    }
-}
-
-/// Sets the outputs of the GitHub Actions step, if there is one. `outcome` is `None` if the run ended
-/// before it had one.
-fn write_step_output(outcome: Option<&SyncOutcome>, status: u8, context: &Context) {
-    let Some(path) = context.environment.get("GITHUB_OUTPUT") else {
-        return;
-    };
-    let has_failed = !matches!(status, exit::DONE | exit::OUT_OF_DATE);
-    let text: String = github::step_outputs(outcome, has_failed)
-        .into_iter()
-        .map(|(name, value)| format!("{name}={}\n", escaped(value.as_bytes())))
-        .collect();
-    append(path, "GITHUB_OUTPUT", &text, context);
-}
-
-/// Appends a section to the summary of the GitHub Actions step, if there is one.
-fn write_step_summary(summary: &str, context: &Context) {
-    if let Some(path) = context.environment.get("GITHUB_STEP_SUMMARY") {
-        append(path, "GITHUB_STEP_SUMMARY", summary, context);
-    }
-}
-
-/// Appends a text to the file that the variable `name` names. An error is a warning.
-fn append(path: &str, name: &str, text: &str, context: &Context) {
-    let file = File::options().append(true).create(true).open(path);
-    if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
-        let message = format!("cannot write `{name}`: {error}");
-        context.terminal.event(&Event::Warning {
-            project: None,
-            message,
-        });
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::artifact::{Artifact, ArtifactContents};
 use super::project_selection::{narrow, select_or_all};
 use super::run_output::RunOutput;
+use super::sync_plan;
 use crate::checks::CheckScope;
 use crate::cli::args::StatusArgs;
 use crate::cli::command_error::CommandError;
@@ -24,24 +25,30 @@ pub(crate) fn run(arguments: &StatusArgs, context: &Context) -> u8 {
         changes: false,
         check: arguments.check,
     };
-    let target = arguments
-        .html
-        .as_ref()
-        .map(|file| Artifact::new(ArtifactContents::Page, file, format, context))
-        .transpose();
+    let page = arguments.html.iter();
+    let page = page.map(|file| Artifact::new(ArtifactContents::Page, file, format, context));
+    let report = arguments.code_quality.iter();
+    let report = report.map(|file| Artifact::code_quality(file, format, context));
 
-    match target {
-        Ok(target) => output.finish(status(arguments, output, context), target.as_ref(), context),
-        Err(error) => output.finish(Err(error), None, context),
+    match page.chain(report).collect::<Result<Vec<_>, _>>() {
+        Ok(artifacts) => {
+            let result = status(arguments, &artifacts, output, context);
+            output.finish(result, &artifacts, context)
+        }
+        Err(error) => output.finish(Err(error), &[], context),
     }
 }
 
 fn status(
     arguments: &StatusArgs,
+    artifacts: &[Artifact],
     output: RunOutput,
     context: &Context,
 ) -> Result<SyncOutcome, CommandError> {
     let (configuration, mut workspace) = context.load(arguments.env.as_deref(), Vec::new())?;
+    for artifact in artifacts.iter().filter(|one| one.is_code_quality()) {
+        sync_plan::check_unpublished(artifact, &workspace)?;
+    }
     let selection = &arguments.selection;
     if let Some(shard) = &selection.shard {
         workspace.separate_shard(shard);

@@ -28,34 +28,34 @@ pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
         changes,
         check: false,
     };
-    match sync_plan::artifact(arguments, context) {
-        Ok(artifact) => {
-            let result = sync(arguments, artifact.as_ref(), output, context);
-            output.finish(result, artifact.as_ref(), context)
+    match sync_plan::artifacts(arguments, context) {
+        Ok(artifacts) => {
+            let result = sync(arguments, &artifacts, output, context);
+            output.finish(result, &artifacts, context)
         }
-        Err(error) => output.finish(Err(error), None, context),
+        Err(error) => output.finish(Err(error), &[], context),
     }
 }
 
 /// Runs the sync with the options of the command line, or with those of the saved plan that it names.
 fn sync(
     arguments: &SyncArgs,
-    artifact: Option<&Artifact>,
+    artifacts: &[Artifact],
     output: RunOutput,
     context: &Context,
 ) -> Result<SyncOutcome, CommandError> {
     let Some(file) = &arguments.plan else {
-        return sync_with(arguments, None, artifact, output, context);
+        return sync_with(arguments, None, artifacts, output, context);
     };
     let saved = plan::read(file, context)?;
     let arguments = sync_plan::arguments(&saved, file, arguments)?;
-    sync_with(&arguments, Some(&saved), artifact, output, context)
+    sync_with(&arguments, Some(&saved), artifacts, output, context)
 }
 
 fn sync_with(
     arguments: &SyncArgs,
     saved: Option<&SavedPlan>,
-    artifact: Option<&Artifact>,
+    artifacts: &[Artifact],
     output: RunOutput,
     context: &Context,
 ) -> Result<SyncOutcome, CommandError> {
@@ -64,7 +64,7 @@ fn sync_with(
     let deletes = delete_policy(arguments)?;
     let flags = flags_with_patterns(arguments, context)?;
     let (configuration, mut workspace) = context.load(arguments.env.as_deref(), flags)?;
-    if let Some(artifact) = artifact {
+    for artifact in artifacts {
         sync_plan::check_unpublished(artifact, &workspace)?;
     }
     if saved.is_some() {

@@ -19,16 +19,18 @@ use crate::saved_plan::document::SavedPlan;
 use crate::sync::expectation::Expectation;
 use crate::workspace::{PushBranches, Workspace};
 
-/// The maximum number of projects that a suggested command names.
-const MAX_NAMED: usize = 10;
-
-/// The document that the run writes besides its result.
-pub(super) fn artifact(
+/// The documents that the run writes besides its result.
+pub(super) fn artifacts(
     arguments: &SyncArgs,
     context: &Context,
-) -> Result<Option<Artifact>, CommandError> {
+) -> Result<Vec<Artifact>, CommandError> {
+    let format = arguments.output.chosen();
+    let mut artifacts = Vec::new();
+    if let Some(file) = &arguments.code_quality {
+        artifacts.push(Artifact::code_quality(file, format, context)?);
+    }
     let Some(file) = &arguments.plan_out else {
-        return Ok(None);
+        return Ok(artifacts);
     };
     if !arguments.dry_run {
         let message = "`--plan-out` saves the plan of a dry run";
@@ -36,7 +38,8 @@ pub(super) fn artifact(
     }
     let options = plan_options(arguments);
     let contents = ArtifactContents::Plan { options };
-    Artifact::new(contents, file, arguments.output.chosen(), context).map(Some)
+    artifacts.push(Artifact::new(contents, file, format, context)?);
+    Ok(artifacts)
 }
 
 /// Rejects a file for the plan that a project publishes: the next run would publish the plan, and its
