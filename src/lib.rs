@@ -77,6 +77,7 @@
 //! | file contents on their way into a push: read, sent, kept for another attempt | `codex::push_contents`; the pack around them in `codex::remote::native::outgoing_pack` |
 //! | commits that are pushed to another branch than the one below them, as for a pull request | `workspace::resolve::push_branches` names the sync branches; `Base` and `PushTarget` in `sync::remote_session`; `sync::parting` compares them; a lane of `sync::publish::lane` for each |
 //! | the branch of the codex is merged into a sync branch | `sync::publish::merge` decides; `codex::objects::tree_merge` compares and merges the trees |
+//! | when a project was last synced, and since when the codex lacks its changes (`status --html`) | `sync::history`, `sync::staleness` |
 //! | drift: files that others have changed in the codex since the last sync | `sync::publish::drift`; `ProjectPlan::drifted` compares, and `state` keeps what is not overwritten yet |
 //! | **pull requests and forges** | |
 //! | a pull request is opened instead of a push to the branch of the codex (`push.mode`) | `workspace::resolve::{push_branches, pull_requests}` decide; `LaneBranch::open` in `sync::publish::lane_branch` opens it, and `sync::publish::propose` calls that for each sync branch of a run |
@@ -121,6 +122,7 @@
 //! | what `-v` says of a run and of each project | `sync::decisions` and `log_base` in `sync::remote_session`; `cli::log_lines` writes the log as text, with the names of the stages |
 //! | a message is wrapped at the width of the terminal | `report::wrap` |
 //! | the page of `status --html` | `templates/`, `report::page` |
+//! | the output for CI systems | `report::step_summary` (GitHub's summary), `report::github` (annotations and outputs), `report::code_quality` (GitLab); `cli::workflow_step` writes the files of a step |
 //! | a name, a path or a message of others is printed safely | `escaped` and `shown` in `paths`; `report::harmless` in JSON documents |
 //!
 //! Programs can use the modules that are documented here; `examples/publish.rs` is one with its own

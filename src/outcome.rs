@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::config::Direction;
+use crate::forge::web_page::KnownForges;
 use crate::interrupt::Interrupted;
 use crate::names::ProjectName;
 use crate::object::ObjectId;
@@ -120,8 +121,8 @@ impl fmt::Display for ProjectSelection {
 pub struct RemoteState {
     /// The URL, after git's configuration has rewritten it.
     pub url: RemoteUrl,
-    /// The kind of the forge that hosts the codex, as far as that is known without a request.
-    pub forge: Option<ForgeKind>,
+    /// The forges whose pages are known without a request.
+    pub(crate) forges: KnownForges,
     /// The branch; `None` if the run ended before it was known.
     pub branch: Option<String>,
     /// The tip of the branch before the run; `None` if it had none or was not queried.
@@ -280,6 +281,9 @@ pub enum Pushed {
 pub struct ProjectReport {
     /// The name of the project.
     pub name: ProjectName,
+    /// The directory of the sources; empty for a project that is pulled, and in an outcome that was
+    /// read from a saved plan.
+    pub root: PathBuf,
     /// To or from the codex, never both.
     pub direction: Direction,
     /// The path in the codex that the paths of the plan are relative to; `None` if they are
@@ -297,6 +301,9 @@ pub struct ProjectReport {
     pub findings: Vec<Finding>,
     /// The previous sync of the project.
     pub last_sync: LastSync,
+    /// The time of the oldest source commit that the codex does not have, in seconds since the epoch,
+    /// if it was requested with the previous sync and is known.
+    pub stale_since: Option<i64>,
 }
 
 /// When a project was last synced, and from which revision.

@@ -28,6 +28,8 @@ pub(crate) struct SourceChange {
     author: Option<SourceAuthor>,
     /// The subject in one line.
     subject: String,
+    /// The committer time, in seconds since the epoch.
+    pub time: i64,
     /// The paths in the repository.
     pub paths: Vec<BString>,
 }
@@ -139,6 +141,7 @@ impl SourceRepository {
             found.push(SourceChange {
                 author: SourceAuthor::parse(&commit.author),
                 subject: subject_of(&commit.message),
+                time: commit.time,
                 paths: changed.into_iter().map(ToOwned::to_owned).collect(),
             });
         }
@@ -417,6 +420,7 @@ mod tests {
         assert_eq!(subject_of(&"é".repeat(300)), "é".repeat(200));
 
         let change = |author: &str| SourceChange {
+            time: 0,
             author: SourceAuthor::parse(author),
             subject: author.to_owned(),
             paths: Vec::new(),

@@ -67,7 +67,7 @@ pub(super) fn find(
 }
 
 /// The kind of the forge of the codex, if it is known without a request.
-pub(crate) fn known_kind(workspace: &Workspace, environment: &Environment) -> Option<ForgeKind> {
+pub(super) fn known_kind(workspace: &Workspace, environment: &Environment) -> Option<ForgeKind> {
     let host = workspace.remote.url.forge_host();
     chosen(workspace)
         .or_else(|| of_service(host.as_deref()?))

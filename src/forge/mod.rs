@@ -46,7 +46,6 @@ use crate::event::Reporter;
 use crate::interrupt::Interrupt;
 use crate::workspace::Workspace;
 use api::{Api, TokenHeader};
-pub(crate) use detection::known_kind;
 pub use error::{ForgeError, ForgeRejection};
 use gitea::Gitea;
 use github::GitHub;

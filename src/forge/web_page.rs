@@ -21,7 +21,8 @@ pub(crate) struct WebPages {
     repository: String,
 }
 
-/// Knows the forge of the codex, which source repositories may be on too.
+/// Knows the forge of the codex as it is configured, which source repositories may be on too.
+#[derive(Debug, Clone)]
 pub(crate) struct KnownForges {
     codex: Option<(ForgeKind, RemoteUrl)>,
 }
@@ -36,10 +37,10 @@ impl KnownForges {
         }
     }
 
-    /// The forge of a codex with this URL, whose kind is known unless the host tells it.
-    pub(crate) fn of_codex_at(url: &RemoteUrl, kind: Option<ForgeKind>) -> Self {
+    /// Finds the forge of a codex of which only the URL is known.
+    pub(crate) fn of_url(url: &RemoteUrl) -> Self {
         let host = url.forge_host();
-        let kind = kind.or_else(|| detection::of_service(&host?));
+        let kind = host.and_then(|host| detection::of_service(&host));
         Self {
             codex: kind.map(|kind| (kind, url.clone())),
         }
@@ -86,6 +87,17 @@ impl WebPages {
             ForgeKind::GitLab => "-/commit",
         };
         format!("{}/{name}/{id}", self.repository)
+    }
+
+    /// The page of a directory in a commit.
+    pub(crate) fn directory(&self, commit: ObjectId, path: &BStr) -> String {
+        let name = match self.kind {
+            ForgeKind::GitHub => "tree",
+            ForgeKind::GitLab => "-/tree",
+            ForgeKind::Gitea => "src/commit",
+        };
+        let path = percent_encoded(path, b"/-._~");
+        format!("{}/{name}/{commit}/{path}", self.repository)
     }
 
     /// The page of a file in a commit.

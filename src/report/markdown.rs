@@ -1,9 +1,9 @@
 //! The parts that the Markdown texts about a run have in common.
 
 use crate::config::Direction;
-use crate::forge::web_page::{KnownForges, WebPages};
+use crate::forge::web_page::WebPages;
 use crate::markdown::link;
-use crate::outcome::{ProjectReport, Status, SyncOutcome};
+use crate::outcome::{ProjectReport, Status};
 use crate::report::ErrorReport;
 
 /// The head of the table with one row per project.
@@ -11,12 +11,6 @@ pub(super) const PROJECT_TABLE: &str =
     "| project | added | modified | deleted | unchanged | result |
 | :-- | --: | --: | --: | --: | :-- |
 ";
-
-/// The pages of the codex of a run, if its forge is known.
-pub(super) fn codex_pages(outcome: &SyncOutcome) -> Option<WebPages> {
-    let remote = &outcome.remote;
-    KnownForges::of_codex_at(&remote.url, remote.forge).of_codex()
-}
 
 /// The rows of these projects, each with its line break. `errors` returns the error of a project.
 pub(super) fn project_rows<'p>(

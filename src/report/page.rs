@@ -3,29 +3,32 @@
 //! File names and commit messages cannot inject markup: the template escapes every value, and the
 //! page's content security policy allows only the script and the style that are embedded in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use askama::Template;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bstr::ByteSlice;
+use bstr::{BStr, ByteSlice};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::human::MAX_CHANGES;
-use super::sync_branches::{branches, proposal};
+use super::sync_branches::branches;
 use super::{ErrorReport, ago};
 use crate::config::Direction;
+use crate::forge::web_page::WebPages;
 use crate::object::ObjectId;
-use crate::outcome::{LastSync, ProjectReport, Status, SyncOutcome};
-use crate::paths::escaped;
+use crate::outcome::{LastSync, Orphan, ProjectReport, Proposal, Status, SyncOutcome};
+use crate::paths::{CodexPath, escaped, shown};
+use crate::plan::Op;
 use crate::text::pluralize;
 
 const STYLE: &str = include_str!("../../templates/status.css");
 const SCRIPT: &str = include_str!("../../templates/status.js");
 /// The number of warnings that are shown without `-v`.
 const MAX_WARNINGS: usize = 100;
+/// The number of files per project that are shown without `-v`.
+const MAX_FILES: usize = 50;
 
 /// Renders the page of a run whose `failure` is `None`.
 ///
@@ -37,24 +40,33 @@ pub(crate) fn page(
     now: i64,
     all: bool,
 ) -> String {
+    let links = PageLinks::new(outcome);
+    let orphans: Vec<_> = outcome.orphans.iter().map(ToString::to_string).collect();
+    let (mut of_projects, mut others) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
+    for warning in &outcome.warnings {
+        let message = text(&warning.message);
+        let is_row = |name| outcome.projects.iter().any(|project| &project.name == name);
+        match &warning.project {
+            _ if orphans.contains(&warning.message) => {}
+            Some(name) if is_row(name) => of_projects.entry(name).or_default().push(message),
+            name => others.push((name.as_ref().map(ToString::to_string), message)),
+        }
+    }
     let mut rows: Vec<_> = outcome
         .projects
         .iter()
-        .map(|report| Row::new(report, errors(report), now, all))
+        .map(|report| {
+            let warnings = of_projects.get(&report.name).cloned().unwrap_or_default();
+            Row::new(report, errors(report), warnings, &links, now, all)
+        })
         .collect();
     // Projects that need attention come first. The sort is stable: equal states stay in name order.
     rows.sort_by_key(|row| row.rank);
 
     let max_warnings = if all { usize::MAX } else { MAX_WARNINGS };
-    let warnings = outcome
-        .warnings
-        .iter()
-        .take(max_warnings)
-        .map(|warning| {
-            let project = warning.project.as_ref().map(ToString::to_string);
-            (project, text(&warning.message))
-        })
-        .collect();
+    let folded_warnings = others.len().saturating_sub(max_warnings);
+    others.truncate(max_warnings);
+    let tiles = tiles(&rows);
 
     let page = Page {
         style: STYLE,
@@ -70,14 +82,30 @@ pub(crate) fn page(
         sync_branches: (!outcome.remote.sync_branches.is_empty())
             .then(|| branches(outcome, str::to_owned).as_deref().map(text))
             .flatten(),
-        pull_requests: outcome.pull_requests.iter().map(proposal).collect(),
+        proposals: outcome
+            .pull_requests
+            .iter()
+            .map(ProposalItem::new)
+            .collect(),
+        orphans: outcome
+            .orphans
+            .iter()
+            .map(|orphan| OrphanItem::new(orphan, &links))
+            .collect(),
+        verdict: verdict(&rows),
+        bar: bar(&tiles, rows.len()),
+        codex_page: links
+            .codex
+            .as_ref()
+            .map(|pages| pages.repository().to_owned()),
+        tip_page: outcome.remote.before.and_then(|tip| links.commit(tip)),
         tip: outcome.remote.before.map(Id),
         generated: Moment::new(now, now),
         recorded: outcome.recorded.map(|time| Moment::new(time, now)),
-        tiles: tiles(outcome),
+        tiles,
         rows,
-        folded_warnings: outcome.warnings.len().saturating_sub(max_warnings),
-        warnings,
+        folded_warnings,
+        warnings: others,
     };
     // Writing to a string cannot fail.
     page.render().unwrap_or_default()
@@ -91,19 +119,25 @@ struct Page {
     script: &'static str,
     policy: String,
     version: &'static str,
+    /// A sentence about all projects.
+    verdict: String,
+    bar: Vec<BarPart>,
     codex: String,
+    codex_page: Option<String>,
     branch: Option<String>,
     tip: Option<Id>,
+    tip_page: Option<String>,
     /// The sync branches, if there are any.
     sync_branches: Option<String>,
-    /// A line for each open pull request.
-    pull_requests: Vec<String>,
+    proposals: Vec<ProposalItem>,
+    orphans: Vec<OrphanItem>,
     generated: Moment,
     /// The time of the recorded state, if the plan was compared with that.
     recorded: Option<Moment>,
     tiles: Vec<Tile>,
     rows: Vec<Row>,
-    /// The warnings, each with the name of the project that it is about.
+    /// The warnings that are not about a project of the table, each with the name of its project if
+    /// there is one.
     warnings: Vec<(Option<String>, String)>,
     folded_warnings: usize,
 }
@@ -115,13 +149,49 @@ struct Tile {
     count: u64,
 }
 
+/// The part of the bar that one state takes up, in percent.
+struct BarPart {
+    state: &'static str,
+    start: String,
+    width: String,
+}
+
+/// An open pull request.
+struct ProposalItem {
+    title: String,
+    page: Option<String>,
+    facts: String,
+}
+
+/// A directory that a project has left in the codex.
+struct OrphanItem {
+    directory: String,
+    page: Option<String>,
+    reason: String,
+}
+
+/// A file that others have changed in the codex.
+struct DriftRow {
+    path: String,
+    page: Option<String>,
+    origin: String,
+}
+
 /// A project in one direction.
 struct Row {
     name: String,
+    /// The page of the project's directory in the codex.
+    page: Option<String>,
+    /// The directory of the workspace that contains the project; empty for the workspace itself.
+    directory: String,
     /// The project's path in the codex, or the direction if it is from the codex.
     location: Option<String>,
     state: &'static str,
     label: &'static str,
+    /// What the state does not show, such as `2 warnings`.
+    notes: Option<String>,
+    /// The time of the oldest commit that the codex does not have.
+    stale_since: Option<Moment>,
     rank: u8,
     /// Numbers of files by kind; `None` if they are not known.
     counts: [(&'static str, Option<u64>); 4],
@@ -129,6 +199,9 @@ struct Row {
     error: Option<ErrorReport>,
     findings: Vec<String>,
     folded_findings: usize,
+    warnings: Vec<String>,
+    drift: Vec<DriftRow>,
+    proposals: Vec<ProposalItem>,
     summary: String,
     changes: Vec<ChangeRow>,
     folded: usize,
@@ -139,6 +212,42 @@ struct Row {
 struct ChangeRow {
     op: &'static str,
     path: String,
+    /// The page of the file in the codex, unless it is new.
+    page: Option<String>,
+}
+
+/// The pages that the report links to, as far as the forges are known.
+struct PageLinks<'o> {
+    codex: Option<WebPages>,
+    outcome: &'o SyncOutcome,
+}
+
+impl<'o> PageLinks<'o> {
+    fn new(outcome: &'o SyncOutcome) -> Self {
+        Self {
+            codex: outcome.remote.forges.of_codex(),
+            outcome,
+        }
+    }
+
+    /// The page of a commit of the codex.
+    fn commit(&self, id: ObjectId) -> Option<String> {
+        self.codex.as_ref().map(|pages| pages.commit(id))
+    }
+
+    /// The page of a file at the tip of the codex.
+    fn file(&self, path: &BStr) -> Option<String> {
+        let tip = self.outcome.remote.before?;
+        self.codex.as_ref().map(|pages| pages.file(tip, path))
+    }
+
+    /// The page of a directory at the tip of the codex.
+    fn directory(&self, path: &CodexPath) -> Option<String> {
+        let tip = self.outcome.remote.before?;
+        let path = path.to_string();
+        let pages = self.codex.as_ref();
+        pages.map(|pages| pages.directory(tip, path.as_bytes().as_bstr()))
+    }
 }
 
 /// The cells "Last synced" and "From revision".
@@ -147,7 +256,10 @@ enum LastSyncCell {
         when: Moment,
         /// The commit of the codex.
         commit: Option<Id>,
+        commit_page: Option<String>,
+        author: Option<String>,
         revision: Option<Id>,
+        revision_page: Option<String>,
         dirty: bool,
         source: Option<String>,
     },
@@ -182,64 +294,177 @@ impl fmt::Display for Id {
     }
 }
 
-/// The state of a project: its identifier, its label, and its rank in the initial order.
-fn state(status: Status) -> (&'static str, &'static str, u8) {
+/// The states of projects: identifier, label, and rank in the initial order.
+const FAILED: (&str, &str, u8) = ("failed", "failed", 0);
+const WITHHELD: (&str, &str, u8) = ("withheld", "withheld", 1);
+const OUT_OF_DATE: (&str, &str, u8) = ("would-sync", "out of date", 2);
+const WARNED: (&str, &str, u8) = ("warned", "up to date", 3);
+const UP_TO_DATE: (&str, &str, u8) = ("up-to-date", "up to date", 4);
+
+/// The state of a project. One that is up to date and needs attention has a state of its own.
+fn state(status: Status, needs_attention: bool) -> (&'static str, &'static str, u8) {
     match status {
-        Status::Failed => ("failed", "failed", 0),
-        Status::Withheld => ("withheld", "withheld", 1),
-        Status::WouldSync => ("would-sync", "out of date", 2),
-        Status::UpToDate | Status::Synced | Status::Proposed => ("up-to-date", "up to date", 3),
+        Status::Failed => FAILED,
+        Status::Withheld => WITHHELD,
+        Status::WouldSync => OUT_OF_DATE,
+        Status::UpToDate | Status::Synced | Status::Proposed if needs_attention => WARNED,
+        Status::UpToDate | Status::Synced | Status::Proposed => UP_TO_DATE,
+    }
+}
+
+/// The sentence above the table. A project that is synced in both directions has two rows.
+fn verdict(rows: &[Row]) -> String {
+    let is_current = |row: &&Row| row.rank >= WARNED.2;
+    let current = rows.iter().filter(is_current).count();
+    let subject = match rows.len() {
+        1 => "The project",
+        _ => "All projects",
+    };
+    let verb = match rows.len() {
+        1 => "is",
+        _ => "are",
+    };
+    match (rows.len(), current) {
+        (0, _) => "No projects".to_owned(),
+        (all, current) if all == current && rows.iter().any(|row| row.rank == WARNED.2) => {
+            format!("{subject} {verb} up to date, with warnings")
+        }
+        (all, current) if all == current => format!("{subject} {verb} up to date"),
+        (1, _) => "The project is not up to date".to_owned(),
+        (all, 1) => format!("1 of {all} projects is up to date"),
+        (all, current) => format!("{current} of {all} projects are up to date"),
     }
 }
 
 /// The tiles above the table: all projects, then those of each state. The first one has no state,
 /// and removes the filter.
-fn tiles(outcome: &SyncOutcome) -> Vec<Tile> {
-    let totals = outcome.totals();
-    // A project that is synced in both directions has two entries.
-    let names: BTreeSet<_> = outcome
-        .projects
-        .iter()
-        .map(|project| &project.name)
-        .collect();
-    let tile = |status, count| {
-        let (state, label, _) = state(status);
-        Tile {
-            state,
-            label,
-            count,
-        }
+fn tiles(rows: &[Row]) -> Vec<Tile> {
+    let names: BTreeSet<_> = rows.iter().map(|row| &row.name).collect();
+    let tile = |(state, label, _): (&'static str, &'static str, u8)| Tile {
+        state,
+        label: if state == WARNED.0 {
+            "with warnings"
+        } else {
+            label
+        },
+        count: rows.iter().filter(|row| row.state == state).count() as u64,
     };
 
-    vec![
-        Tile {
-            state: "",
-            label: if names.len() == 1 {
-                "project"
-            } else {
-                "projects"
-            },
-            count: names.len() as u64,
+    let all = Tile {
+        state: "",
+        label: if names.len() == 1 {
+            "project"
+        } else {
+            "projects"
         },
-        tile(Status::UpToDate, totals.up_to_date + totals.synced),
-        tile(Status::WouldSync, totals.would_sync),
-        tile(Status::Withheld, totals.withheld),
-        tile(Status::Failed, totals.failed),
-    ]
+        count: names.len() as u64,
+    };
+    let states = [UP_TO_DATE, WARNED, OUT_OF_DATE, WITHHELD, FAILED];
+    [all].into_iter().chain(states.map(tile)).collect()
+}
+
+/// The bar with the shares of the states.
+fn bar(tiles: &[Tile], rows: usize) -> Vec<BarPart> {
+    let mut start = 0.0;
+    let shares = tiles
+        .iter()
+        .filter(|tile| !tile.state.is_empty() && tile.count > 0);
+    let parts = shares.map(|tile| {
+        let width = tile.count as f64 * 100.0 / rows as f64;
+        let part = BarPart {
+            state: tile.state,
+            start: format!("{start:.2}"),
+            width: format!("{width:.2}"),
+        };
+        start += width;
+        part
+    });
+    parts.collect()
+}
+
+impl ProposalItem {
+    fn new(proposal: &Proposal) -> Self {
+        let branch = text(&proposal.branch);
+        let url = proposal.url.as_deref();
+        let page = url.filter(|url| url.starts_with("https://") || url.starts_with("http://"));
+        let title = match proposal.number {
+            Some(number) => format!("pull request {number}"),
+            None => format!("{branch}, without a confirmed pull request"),
+        };
+        // The date is enough: the time comes from the forge, in RFC 3339 format.
+        let since = proposal.created.as_deref();
+        let since = since.map(|since| text(since.split('T').next().unwrap_or(since)));
+        let since = since.map(|since| format!(", waiting since {since}"));
+        let projects = pluralize(proposal.projects.len(), "project");
+        Self {
+            title,
+            page: page.map(text),
+            facts: format!("{branch}, {projects}{}", since.unwrap_or_default()),
+        }
+    }
+}
+
+impl OrphanItem {
+    fn new(orphan: &Orphan, links: &PageLinks<'_>) -> Self {
+        let project = &orphan.project;
+        let why = match &orphan.moved_to {
+            Some(to) => format!("`{project}` is now in `{to}`"),
+            None => format!("the configuration no longer has `{project}`"),
+        };
+        Self {
+            directory: orphan.directory.to_string(),
+            page: links.directory(&orphan.directory),
+            reason: text(&format!("{why}; {}", orphan.hint())),
+        }
+    }
 }
 
 impl Row {
-    fn new(report: &ProjectReport, error: Option<ErrorReport>, now: i64, all: bool) -> Self {
-        let (state, label, rank) = state(report.outcome.status());
+    fn new(
+        report: &ProjectReport,
+        error: Option<ErrorReport>,
+        warnings: Vec<String>,
+        links: &PageLinks<'_>,
+        now: i64,
+        all: bool,
+    ) -> Self {
+        let drift: Vec<_> = report.plan.iter().flat_map(|plan| &plan.drift).collect();
+        let is_noted = !warnings.is_empty() || !report.findings.is_empty() || !drift.is_empty();
+        let (state, label, rank) = state(report.outcome.status(), is_noted);
+        let notes = [
+            (warnings.len(), "warning", ""),
+            (report.findings.len(), "finding", ""),
+            (drift.len(), "file", " changed by others"),
+        ];
+        let notes = notes.into_iter().filter(|(count, ..)| *count > 0);
+        let notes = notes.map(|(count, noun, more)| pluralize(count, noun) + more);
+        let notes: Vec<_> = notes.collect();
         let counts = report.counts();
         let number = |index: usize| counts.map(|counts| counts[index]);
 
-        let limit = if all { usize::MAX } else { MAX_CHANGES };
+        let limit = if all { usize::MAX } else { MAX_FILES };
         let total = report.changes().len();
-        let changes = report.changes().iter().take(limit).map(|change| ChangeRow {
-            op: change.op.name(),
-            path: escaped(&report.in_codex(change.path.as_bstr())).to_string(),
+        let changes = report.changes().iter().take(limit).map(|change| {
+            let path = report.in_codex(change.path.as_bstr());
+            let is_new = matches!(change.op, Op::Added(_));
+            ChangeRow {
+                op: change.op.name(),
+                page: links.file(path.as_bstr()).filter(|_| !is_new),
+                path: escaped(&path).to_string(),
+            }
         });
+        let drift = drift.into_iter().take(limit).map(|change| {
+            let path = report.in_codex(change.path.as_bstr());
+            DriftRow {
+                page: links.file(path.as_bstr()),
+                path: escaped(&path).to_string(),
+                origin: text(&change.origin().to_string()),
+            }
+        });
+        let proposals = links.outcome.pull_requests.iter();
+        let proposals = proposals.filter(|one| one.projects.contains(&report.name));
+        let root = report.root.strip_prefix(&links.outcome.root).ok();
+        let directory = root.and_then(|root| root.parent());
 
         let (location, flag) = if report.direction == Direction::FromCodex {
             (Some("from the codex".to_owned()), " --from-codex")
@@ -249,9 +474,19 @@ impl Row {
 
         Self {
             name: report.name.to_string(),
+            page: report
+                .to
+                .as_ref()
+                .filter(|_| report.direction != Direction::FromCodex)
+                .and_then(|to| links.directory(to)),
+            directory: directory
+                .map(|path| shown(path).to_string())
+                .unwrap_or_default(),
             location,
             state,
             label,
+            notes: (!notes.is_empty()).then(|| notes.join(", ")),
+            stale_since: report.stale_since.map(|time| Moment::new(time, now)),
             rank,
             counts: [
                 ("added", number(0)),
@@ -259,7 +494,7 @@ impl Row {
                 ("deleted", number(2)),
                 ("unchanged", number(3)),
             ],
-            last_sync: LastSyncCell::new(&report.last_sync, now),
+            last_sync: LastSyncCell::new(&report.last_sync, links, now),
             error: error.map(|error| ErrorReport {
                 message: text(&error.message),
                 causes: error.causes.iter().map(|cause| text(cause)).collect(),
@@ -273,6 +508,9 @@ impl Row {
                 .map(ToString::to_string)
                 .collect(),
             folded_findings: report.findings.len().saturating_sub(limit),
+            warnings: warnings.into_iter().take(limit).collect(),
+            drift: drift.collect(),
+            proposals: proposals.map(ProposalItem::new).collect(),
             summary: pluralize(total, "file"),
             changes: changes.collect(),
             folded: total.saturating_sub(limit),
@@ -281,8 +519,20 @@ impl Row {
     }
 }
 
+impl Row {
+    /// Whether the project has more than one line.
+    fn has_details(&self) -> bool {
+        self.error.is_some()
+            || !self.findings.is_empty()
+            || !self.warnings.is_empty()
+            || !self.drift.is_empty()
+            || !self.proposals.is_empty()
+            || !self.changes.is_empty()
+    }
+}
+
 impl LastSyncCell {
-    fn new(last_sync: &LastSync, now: i64) -> Self {
+    fn new(last_sync: &LastSync, links: &PageLinks<'_>, now: i64) -> Self {
         let unknown = |label, reason: &str| Self::Unknown {
             label,
             reason: text(reason),
@@ -292,6 +542,16 @@ impl LastSyncCell {
             LastSync::Published(commit) => Self::Known {
                 when: Moment::new(commit.time, now),
                 commit: Some(Id(commit.id)),
+                commit_page: links.commit(commit.id),
+                author: Some(text(&commit.author)).filter(|author| !author.is_empty()),
+                revision_page: commit.source.as_ref().and_then(|source| {
+                    let pages = links
+                        .outcome
+                        .remote
+                        .forges
+                        .of_source(source.url.as_deref()?)?;
+                    Some(pages.commit(source.commit))
+                }),
                 revision: commit.source.as_ref().map(|source| Id(source.commit)),
                 dirty: commit.source.as_ref().is_some_and(|source| source.dirty),
                 source: commit
@@ -303,7 +563,10 @@ impl LastSyncCell {
             LastSync::Pulled { time, tip } => Self::Known {
                 when: Moment::new(*time, now),
                 commit: None,
+                commit_page: None,
+                author: None,
                 revision: tip.map(Id),
+                revision_page: tip.and_then(|tip| links.commit(tip)),
                 dirty: false,
                 source: Some("of the codex".to_owned()),
             },

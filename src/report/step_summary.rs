@@ -5,7 +5,7 @@ use std::fmt::Write;
 use bstr::ByteSlice;
 
 use super::doctor::CheckVerdict;
-use super::markdown::{PROJECT_TABLE, code, codex_pages, project_rows};
+use super::markdown::{PROJECT_TABLE, code, project_rows};
 use super::sync_branches::{self, branches};
 use super::{ErrorReport, human};
 use crate::markdown::{link, span};
@@ -93,7 +93,7 @@ pub(crate) fn of_run(
     errors: impl Fn(&ProjectReport) -> Option<ErrorReport>,
     room: usize,
 ) -> String {
-    let pages = codex_pages(outcome);
+    let pages = outcome.remote.forges.of_codex();
     let statuses = outcome.totals().by_status();
     let result = match (error, statuses.is_empty()) {
         (Some(_), true) => "failed".to_owned(),
@@ -186,7 +186,7 @@ fn place(command: &StepCommand) -> Vec<String> {
 /// The tips of the branch before and after the run, with links.
 fn tips(outcome: &SyncOutcome) -> Option<String> {
     let remote = &outcome.remote;
-    let pages = codex_pages(outcome);
+    let pages = outcome.remote.forges.of_codex();
     let shown = |id: crate::object::ObjectId| {
         let page = pages.as_ref().map(|pages| pages.commit(id));
         link(&id.short(), page.as_deref())
@@ -225,7 +225,7 @@ fn push_projects(
     outcome: &SyncOutcome,
     errors: impl Fn(&ProjectReport) -> Option<ErrorReport>,
 ) {
-    let pages = codex_pages(outcome);
+    let pages = outcome.remote.forges.of_codex();
     let status = |project: &&ProjectReport| project.outcome.status();
     let (up_to_date, mut others): (Vec<_>, Vec<_>) = outcome
         .projects

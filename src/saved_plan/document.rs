@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::facts::{PlanFacts, PlannedResult, ProjectFacts, RunFacts, escaped_text};
 use crate::checks::Finding;
 use crate::config::Direction;
+use crate::forge::web_page::KnownForges;
 use crate::names::{CodexPath, ProjectName};
 use crate::object::ObjectId;
 use crate::outcome::{
@@ -243,6 +244,7 @@ impl SavedPlan {
     pub(crate) fn outcome(&self) -> Result<SyncOutcome, UnusablePlan> {
         let malformed = |what: &str| UnusablePlan::Malformed(format!("`{what}` is invalid"));
         let url = RemoteUrl::parse(&self.run.url, std::path::Path::new("/"));
+        let url = url.map_err(|_| malformed("url"))?;
         let projects = self.projects.iter().map(|project| {
             let report = project.report();
             report.ok_or_else(|| malformed(&format!("projects.{}", project.facts.name)))
@@ -263,8 +265,8 @@ impl SavedPlan {
             plan_facts: None,
             root: PathBuf::new(),
             remote: RemoteState {
-                url: url.map_err(|_| malformed("url"))?,
-                forge: None,
+                forges: KnownForges::of_url(&url),
+                url,
                 branch: self.run.branch.clone(),
                 before: self.run.tip,
                 after: self.run.tip,
@@ -323,6 +325,7 @@ impl SavedProject {
         };
         Some(ProjectReport {
             name: facts.name.parse().ok()?,
+            root: PathBuf::new(),
             direction: Direction::ToCodex,
             sync_branch: facts.sync_branch.clone(),
             to: Some(to),
@@ -330,6 +333,7 @@ impl SavedProject {
             plan,
             findings: self.findings.iter().map(finding).collect(),
             last_sync: LastSync::NotRequested,
+            stale_since: None,
         })
     }
 }

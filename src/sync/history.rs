@@ -11,6 +11,7 @@ use std::ops::ControlFlow;
 use super::commit_search::search_commits;
 use super::orphans::{FormerProjects, former_projects};
 use super::request::SyncRequest;
+use super::staleness::add_stale_since;
 use crate::cache::{Cache, CacheOwner, Reason};
 #[cfg(feature = "mcp")]
 use crate::codex::objects::sync_history::SyncCommit;
@@ -38,7 +39,7 @@ enum Lookup {
     Unavailable(String),
 }
 
-/// Adds the last sync of each project to the outcome of a run that succeeded. The history is
+/// Adds the last sync of each project, and since when it is out of date, to the outcome of a run that succeeded. The history is
 /// fetched into a temporary clone, and nothing else is written.
 ///
 /// An interruption becomes the failure of the run; any other failure is added to the projects and
@@ -82,6 +83,7 @@ pub fn add_last_syncs(request: &SyncRequest<'_>, outcome: &mut SyncOutcome) -> F
             },
         };
     }
+    add_stale_since(request, outcome);
     former
 }
 

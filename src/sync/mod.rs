@@ -29,6 +29,7 @@ mod search_depths;
 pub(crate) mod shard_weights;
 mod source_branch;
 pub(crate) mod sources;
+mod staleness;
 pub(crate) mod sync_log;
 pub(crate) mod trace;
 
@@ -37,7 +38,7 @@ use std::time::Instant;
 
 use crate::codex::temp_clone;
 use crate::config::Direction;
-use crate::forge::known_kind;
+use crate::forge::web_page::KnownForges;
 use crate::outcome::{ProjectOutcome, Pushed, RemoteState, SyncError, SyncOutcome};
 use crate::workspace::Project;
 
@@ -163,7 +164,7 @@ fn empty_outcome(request: &SyncRequest<'_>, direction: Direction) -> SyncOutcome
         root: request.workspace.root.clone(),
         remote: RemoteState {
             url: remote.url.clone(),
-            forge: known_kind(request.workspace, request.environment),
+            forges: KnownForges::new(request.workspace, request.environment),
             branch: remote.branch.clone(),
             before: None,
             after: None,

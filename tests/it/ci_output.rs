@@ -52,6 +52,16 @@ fn summary_has_a_section_per_run() {
     step(&world, &["sync", "--all", "--config=jobs=many"], &[]).code(3);
     step(&world, &["sync", "--bogus"], &[]).code(2);
     step(&world, &["doctor"], &[]).code(1);
+    // A commit is a link if the forge of the codex is known. The URL is one of the forge, and git's
+    // configuration rewrites it.
+    let rewritten = world.codex.path().display();
+    world.sandbox.write(
+        "home/.gitconfig",
+        format!("[url \"{rewritten}\"]\n\tinsteadOf = https://github.com/acme/codex.git\n"),
+    );
+    world.sandbox.write("ws/alpha/README.md", "again");
+    let url = "remote.url=https://github.com/acme/codex.git";
+    step(&world, &["sync", "-p", "alpha", "--config", url], &[]).code(0);
     let sandbox = world.sandbox.path("").display().to_string();
     let shown = masked(&summary().replace(&sandbox, "[sandbox]/"));
     insta::assert_snapshot!(shown);

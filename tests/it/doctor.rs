@@ -36,7 +36,9 @@ impl World {
             .envs(variables.iter().copied());
         let output = self.sandbox.finish(command);
         assert!(
-            !output.stdout.contains(TOKEN) && output.stderr.is_empty(),
+            !output.stdout.contains(TOKEN)
+                && output.stderr.lines().all(|line| line.starts_with("::"))
+                && !output.stderr.contains(TOKEN),
             "{}{}",
             output.stdout,
             output.stderr

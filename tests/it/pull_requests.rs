@@ -735,10 +735,9 @@ fn step_of_a_workflow_has_outputs() {
     assert_eq!(id.len(), 40);
     assert_eq!(rest, format!("failed=false\npull-request-url={url}\n"));
     let summary = std::fs::read_to_string(&summary).unwrap();
-    let page = format!("https://github.example/acme/codex/commit/{tip}");
-    let link = format!("| proposed [`{}`]({page}) |", &tip[..7]);
+    let commit = format!("| proposed `{}` |", &tip[..7]);
     assert!(
-        summary.contains(url) && summary.contains(&link),
+        summary.contains(url) && summary.contains(&commit),
         "{summary}"
     );
 

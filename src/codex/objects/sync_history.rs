@@ -20,6 +20,8 @@ pub struct SyncCommit {
     pub id: ObjectId,
     /// The committer time, in seconds since the epoch.
     pub time: i64,
+    /// The name of the author.
+    pub author: String,
     /// The source revision, if the commit has trailers for it.
     pub source: Option<SourceRevision>,
 }
@@ -50,14 +52,29 @@ pub(crate) fn search(
     let mut history = SyncHistory::default();
     let mut walk = CommitWalk::new(&[tip], read);
     while history.syncs.len() < projects.len()
-        && let Some((id, ParsedCommit { time, message, .. })) = walk.next()
+        && let Some((
+            id,
+            ParsedCommit {
+                time,
+                message,
+                author,
+                ..
+            },
+        )) = walk.next()
     {
         if let Some(SyncTrailers {
             project, source, ..
         }) = SyncTrailers::parse(&message)
             && projects.contains(project.as_str())
         {
-            let commit = SyncCommit { id, time, source };
+            let name = author.rsplit_once('<').map_or(&*author, |(name, _)| name);
+            let author = name.trim().to_owned();
+            let commit = SyncCommit {
+                id,
+                time,
+                author,
+                source,
+            };
             history.syncs.entry(project).or_insert(commit);
         }
     }

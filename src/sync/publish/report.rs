@@ -71,6 +71,7 @@ pub(super) fn report(
     };
     ProjectReport {
         name: project.name.clone(),
+        root: project.root.clone(),
         direction: Direction::ToCodex,
         to: Some(project.to.clone()),
         sync_branch: request.workspace.push_branches.of(&project.name),
@@ -78,6 +79,7 @@ pub(super) fn report(
         plan,
         findings: Vec::new(),
         last_sync: LastSync::NotRequested,
+        stale_since: None,
     }
 }
 

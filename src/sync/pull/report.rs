@@ -1,6 +1,6 @@
 //! Reports on the pulled projects.
 
-use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use bstr::BString;
 
@@ -80,6 +80,7 @@ fn project_report(
 ) -> ProjectReport {
     ProjectReport {
         name: project.clone(),
+        root: PathBuf::new(),
         direction: Direction::FromCodex,
         to: None,
         sync_branch: None,
@@ -87,5 +88,6 @@ fn project_report(
         plan,
         findings: Vec::new(),
         last_sync: LastSync::NotRequested,
+        stale_since: None,
     }
 }

@@ -43,7 +43,7 @@ fn world() -> (Sandbox, Codex) {
         first
     });
     sandbox.write("ws/billing/README.md", "changed");
-    for number in 0..12 {
+    for number in 0..52 {
         sandbox.write(&format!("ws/billing/docs/new/{number:02}.md"), "new");
     }
     sandbox.remove("ws/billing/docs/7.md");
@@ -91,9 +91,9 @@ fn page_shows_states_and_reasons() {
     insta::assert_snapshot!(masked(&shown));
     assert_eq!(page(&sandbox, 1, &["--json"]), first);
     let all = page(&sandbox, 1, &["-v"]);
-    assert!(all.contains("projects/billing/docs/new/11.md") && !all.contains("more: <code>"));
+    assert!(all.contains("projects/billing/docs/new/51.md") && !all.contains("more: <code>"));
     assert!(
-        !first.contains("projects/billing/docs/new/11.md")
+        !first.contains("projects/billing/docs/new/51.md")
             && first.contains("… and 4 more: <code>")
     );
 }
