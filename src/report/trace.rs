@@ -158,7 +158,8 @@ impl TracedFileDocument {
         }
     }
 
-    fn text(&self, style: Style, now: i64) -> String {
+    /// The lines for people.
+    pub(crate) fn text(&self, style: Style, now: i64) -> String {
         let mut text = format!("{}\n", style.strong(&self.path));
         let mut line = |key: &str, value: &str| {
             let _ = writeln!(

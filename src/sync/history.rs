@@ -13,8 +13,6 @@ use super::orphans::{FormerProjects, former_projects};
 use super::request::SyncRequest;
 use super::staleness::add_stale_since;
 use crate::cache::{Cache, CacheOwner, Reason};
-#[cfg(feature = "mcp")]
-use crate::codex::objects::sync_history::SyncCommit;
 use crate::codex::objects::sync_history::{SyncHistory, other_projects, search};
 use crate::codex::store::Store;
 use crate::config::Direction;
@@ -154,19 +152,6 @@ fn fetch(
     };
     let (_, history) = search_commits(request, &*transport, branch, DEPTHS, search)?;
     Ok(history)
-}
-
-/// The last sync of a project in the history of `tip`, which is the tip of `branch`; `None` if its
-/// newest commits have none. The history is fetched into a temporary clone.
-#[cfg(feature = "mcp")]
-pub(crate) fn last_sync(
-    request: &SyncRequest<'_>,
-    branch: &str,
-    tip: ObjectId,
-    project: &str,
-) -> Result<Option<SyncCommit>, SyncError> {
-    let mut history = fetch(request, branch, tip, &BTreeSet::from([project]))?;
-    Ok(history.syncs.remove(project))
 }
 
 /// The last sync of a project that the history does not mention.

@@ -139,7 +139,7 @@ impl DocumentUri {
 }
 
 /// The path that `path` names if it has no wildcards, with `\[` for `[`.
-fn literal_path(path: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn literal_path(path: &str) -> Option<Cow<'_, str>> {
     if !glob::is_pattern(path) {
         return Some(path.into());
     }

@@ -282,17 +282,145 @@ fn errors_say_what_to_do_and_the_server_goes_on() {
     shown.push_str(&format!("> nope\n{}\n", unknown["error"]));
     insta::assert_snapshot!(shown);
 
-    client.write("not JSON");
     client.write(r#"{"jsonrpc":"2.0","method":"notifications/unknown"}"#);
+    client.write(r#"{"jsonrpc":"2.0","method":"tools/call","params":[]}"#);
     assert_eq!(client.request("ping", json!({}))["result"], json!({}));
-    client.write("[1]");
-    assert_eq!(client.read()["error"]["code"], -32600);
+    let request = |id: u64, rest: &str| format!(r#"{{"jsonrpc":"2.0","id":{id}{rest}}}"#);
+    for (line, id, code, words) in [
+        ("not JSON".to_owned(), Value::Null, -32700, "is not JSON"),
+        (
+            r#"{"jsonrpc":"2.0","id":1"#.to_owned(),
+            Value::Null,
+            -32700,
+            "is not JSON",
+        ),
+        ("[1]".to_owned(), Value::Null, -32600, "not a request"),
+        (request(90, ""), json!(90), -32600, "not a request"),
+        (
+            request(91, r#","method":"tools/call""#),
+            json!(91),
+            -32602,
+            "missing field `name`",
+        ),
+        (
+            request(92, r#","method":"tools/call","params":{"name":5}"#),
+            json!(92),
+            -32602,
+            "expected a string",
+        ),
+        (
+            request(93, r#","method":"tools/call","params":[1]"#),
+            json!(93),
+            -32602,
+            "not an object",
+        ),
+        (
+            request(94, r#","method":"resources/read","params":{}"#),
+            json!(94),
+            -32602,
+            "missing field `uri`",
+        ),
+        (
+            request(95, r#","method":"nope""#),
+            json!(95),
+            -32601,
+            "unknown method `nope`",
+        ),
+    ] {
+        client.write(&line);
+        let answer = client.read();
+        assert_eq!(
+            (answer.get("id"), &answer["error"]["code"]),
+            (Some(&id), &json!(code)),
+            "{line}"
+        );
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains(words), "{line}: {message}");
+    }
     // A configuration that was broken in the meantime.
     world
         .sandbox
         .write("ws/.fractary/config.yaml", "codex: { organisation: acme }");
     let error = client.error("codex_search", json!({ "query": "x" }));
     assert!(error.contains("unknown key `organisation`"), "{error}");
+    client.close(&world).code(0);
+}
+
+#[test]
+fn uris_are_percent_encoded_and_lead_nowhere_else() {
+    let files = [
+        ("projects/billing/docs/a b.md", "a b.md"),
+        ("projects/billing/docs/a%20b.md", "a%20b.md"),
+        ("projects/billing/docs/what?.md", "what?.md"),
+        ("projects/billing/docs/x#y.md", "x#y.md"),
+        ("projects/billing/docs/n[1].md", "n[1].md"),
+        ("projects/billing/docs/ü.md", "ü.md"),
+    ];
+    let world = World::builder()
+        .codex_files(&files)
+        .config("  sync: { from_codex: { include: ['codex://acme/billing/docs/*'] } }\n")
+        .build();
+    world.run(&["sync", "--all", "--from-codex"]).code(0);
+    let mut client = Client::start(&world);
+
+    let listed = client.request("resources/list", json!({}))["result"]["resources"].take();
+    let listed = listed.as_array().unwrap();
+    assert_eq!(listed.len(), files.len());
+    for resource in listed {
+        let uri = resource["uri"].as_str().unwrap();
+        let allowed = |c: char| c.is_ascii_alphanumeric() || ":/.%".contains(c);
+        assert!(uri.chars().all(allowed), "{uri}");
+        let read = client.request("resources/read", json!({ "uri": uri }));
+        let name = read["result"]["contents"][0]["text"].as_str().unwrap();
+        assert!(
+            resource["name"]
+                .as_str()
+                .unwrap()
+                .ends_with(&format!("/{name}")),
+            "{uri}"
+        );
+        let fetched = client.structured("codex_document_fetch", json!({ "uri": uri }));
+        assert_eq!(
+            (&fetched["uri"], &fetched["text"]),
+            (&json!(uri), &json!(name))
+        );
+        let source = client.structured("codex_document_source", json!({ "uri": uri }));
+        assert_eq!(
+            (&source["uri"], &source["origin"]),
+            (&json!(uri), &json!("other"))
+        );
+        let only = client.structured("codex_document_list", json!({ "pattern": uri }));
+        assert_eq!(only["documents"][0]["uri"], uri);
+        assert_eq!(only["total"], 1);
+    }
+
+    let uri = |path: &str| json!({ "uri": format!("codex://acme/billing/docs/{path}") });
+    for (path, name) in [
+        ("a b.md", "a b.md"),
+        ("a%20b.md", "a b.md"),
+        ("a%2520b.md", "a%20b.md"),
+        (r"a\%20b.md", "a%20b.md"),
+        ("x#y.md", "x#y.md"),
+        ("ü.md", "ü.md"),
+        (r"what\?.md", "what?.md"),
+    ] {
+        assert_eq!(
+            client.structured("codex_document_fetch", uri(path))["text"],
+            name,
+            "{path}"
+        );
+    }
+    for (path, words) in [
+        ("a%2F..%2Fb.md", "which cannot be in a name"),
+        ("%2e%2e/%2e%2e/README.md", "without `.` and `..`"),
+        ("%00", "NUL"),
+        ("%FF", "is not UTF-8"),
+        ("what?.md", "is a glob"),
+        ("a%2A.md", "write `%25` for a `%`"),
+    ] {
+        let error = client.error("codex_document_fetch", uri(path));
+        assert!(error.contains(words), "{path}: {error}");
+    }
     client.close(&world).code(0);
 }
 

@@ -25,6 +25,12 @@ async function main() {
   assert.ok((await call("codex_document_fetch", { uri: "codex://acme/billing/../x" })).isError);
   await assert.rejects(call("unknown", {}), /unknown tool/);
   assert.match((await client.readResource({ uri: URI })).contents[0].text, /^# Ledger/);
+  const { resources } = await client.listResources();
+  assert.ok(resources.some(({ uri }) => uri.endsWith("/a%2520b.md")), JSON.stringify(resources));
+  for (const { uri, name } of resources) {
+    const [{ text }] = (await client.readResource({ uri })).contents;
+    assert.ok(text.startsWith("# Ledger") || name.endsWith(`/${text}`), uri);
+  }
   await client.close();
   console.log("npm: a client");
 }

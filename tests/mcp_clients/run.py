@@ -13,11 +13,13 @@ from mcp.client.stdio import stdio_client
 
 HERE = pathlib.Path(__file__).resolve().parent
 URI = "codex://acme/billing/docs/ledger.md"
+SPECIAL = ["a b.md", "a%20b.md", "what?.md", "x#y.md", "n[1].md", "ü.md"]
 CONFIG = """codex:
   organization: acme
   codex_repo: codex
   remote: { url: ../codex.git }
   projects: { billing: {} }
+  sync: { from_codex: { include: ["codex://acme/billing/**"] } }
 """
 
 
@@ -34,8 +36,10 @@ def make_workspace(program, root):
         (root / directory).mkdir(parents=True)
     (root / "ws/.fractary/config.yaml").write_text(CONFIG)
     (root / "ws/billing/docs/ledger.md").write_text("# Ledger\nThe ledger is here.\n")
+    for name in SPECIAL:
+        (root / "ws/billing/docs" / name).write_text(name)
     run(["git", "init", "-q", "--bare", "-b", "main", root / "codex.git"], env=environment)
-    run([program, "-C", root / "ws", "-q", "sync", "--all"], env=environment, stdout=subprocess.DEVNULL)
+    run([program, "-C", root / "ws", "-q", "sync", "--all", "--bidirectional"], env=environment, stdout=subprocess.DEVNULL)
     return environment
 
 
@@ -61,6 +65,10 @@ async def use(client):
         assert result.is_error and result.content[0].text.startswith("error: "), result
     read = await client.read_resource(URI)
     assert read.contents[0].text.startswith("# Ledger"), read
+    for resource in (await client.list_resources()).resources:
+        name = resource.name.rpartition("/")[2]
+        read = await client.read_resource(str(resource.uri))
+        assert name not in SPECIAL or read.contents[0].text == name, (resource, read)
 
 
 async def use_python(server):

@@ -63,16 +63,20 @@ pub(crate) enum FetchError {
     },
 }
 
-/// The reason why the copy of a document in a cache is not returned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CopyFault {
-    /// The file differs from the version that the cache wrote.
-    #[error("was modified locally")]
-    Modified,
-    /// The file does not exist.
-    #[error("was removed locally")]
-    Removed,
-    /// The last sync did not write all of its files, so that this one may be from an earlier tip.
-    #[error("may be outdated, because the last sync did not write all files")]
-    Outdated,
+impl FetchError {
+    /// Changes the form of all URIs.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn change_uris(&mut self, change: impl Fn(&mut String)) {
+        match self {
+            Self::NotFound { uri, close, .. } => {
+                change(uri);
+                close.iter_mut().for_each(change);
+            }
+            Self::NoMatch { uri }
+            | Self::Directory { uri }
+            | Self::Link { uri, .. }
+            | Self::Submodule { uri }
+            | Self::NotCached { uri } => change(uri),
+        }
+    }
 }

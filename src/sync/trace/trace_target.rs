@@ -39,17 +39,22 @@ impl TraceTarget {
         configuration: &Configuration,
         workspace: &Workspace,
     ) -> Result<Self, InvalidUri> {
-        let (files, local) = if name.starts_with(SCHEME) {
+        if name.starts_with(SCHEME) {
             let uri = DocumentUri::new(name, configuration, workspace)?;
-            (TargetFiles::Uri(Box::new(uri)), None)
-        } else {
-            of_path(name, directory, workspace)
-        };
+            return Ok(Self::of_uri(uri));
+        }
         Ok(Self {
             name: name.to_owned(),
-            files,
-            local,
+            files: of_path(name, directory, workspace),
         })
+    }
+
+    /// The documents that a URI names.
+    pub(crate) fn of_uri(uri: DocumentUri) -> Self {
+        Self {
+            name: uri.as_str().to_owned(),
+            files: TargetFiles::Uri(Box::new(uri)),
+        }
     }
 }
 

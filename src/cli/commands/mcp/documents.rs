@@ -5,6 +5,7 @@ use bstr::{BStr, ByteSlice};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::encoded_uri::{decoded, encoded};
 use crate::cli::command_error::CommandError;
 use crate::config::Configuration;
 use crate::object::ObjectId;
@@ -54,7 +55,7 @@ impl DocumentSelection {
                     let hint = "use one of them, or only the path as the pattern";
                     return Err(CommandError::usage(message).hint(hint));
                 }
-                uri.to_owned()
+                decoded(uri).map_err(|error| invalid_uri(&error))?
             }
             path => {
                 let project = self.project.as_deref().unwrap_or("*");
@@ -98,15 +99,18 @@ impl CodexTip {
 pub(super) fn invalid_uri(error: &InvalidUri) -> CommandError {
     let mut reported = CommandError::from(error);
     if let InvalidUri::Directory { uri } = error {
-        reported.report.hints = vec![list_directory(uri)];
+        reported.report.hints = vec![list_directory(&encoded(uri))];
     }
     reported
 }
 
-/// Reports why a URI has no document, with the tool that helps.
-pub(super) fn fetch_error(error: &FetchError) -> CommandError {
-    let mut reported = CommandError::from(error);
-    match error {
+/// Reports why the URI that a client has written as `written` has no document, with the tool that
+/// helps.
+pub(super) fn fetch_error(error: &FetchError, written: &str) -> CommandError {
+    let mut error = error.clone();
+    error.change_uris(|uri| *uri = encoded(uri));
+    let mut reported = CommandError::from(&error);
+    match &error {
         FetchError::Directory { uri } => reported.report.hints = vec![list_directory(uri)],
         FetchError::NotCached { .. } => {
             let hint = "call again without `offline`, or pull the document with `fractary-codex sync --from-codex`";
@@ -117,12 +121,37 @@ pub(super) fn fetch_error(error: &FetchError) -> CommandError {
             reported.report.hints = vec![hint.to_owned()];
         }
         FetchError::NotFound { .. } => {
+            if decoded(written).is_ok_and(|uri| uri != written) {
+                let hint =
+                    "`%` and two hexadecimal digits are decoded: write `%25` for a `%` in a name";
+                reported.report.hints.push(hint.to_owned());
+            }
             let hint = "`codex_document_list` lists the documents that exist";
             reported.report.hints.push(hint.to_owned());
         }
         FetchError::NoMatch { .. } | FetchError::Link { .. } | FetchError::Submodule { .. } => {}
     }
     reported
+}
+
+/// Checks the URI of a client.
+pub(super) fn client_uri(
+    written: &str,
+    configuration: &Configuration,
+    workspace: &Workspace,
+) -> Result<DocumentUri, CommandError> {
+    let uri = decoded(written).and_then(|uri| DocumentUri::new(&uri, configuration, workspace));
+    let uri = uri.map_err(|error| invalid_uri(&error))?;
+    if uri.path().is_none() {
+        let message = format!(
+            "`{}` is a glob, not the URI of one document",
+            escaped(written.as_bytes())
+        );
+        let hint =
+            "list the documents that match with `codex_document_list`, then fetch each by its URI";
+        return Err(CommandError::usage(message).hint(hint));
+    }
+    Ok(uri)
 }
 
 fn list_directory(uri: &str) -> String {
@@ -133,7 +162,7 @@ fn list_directory(uri: &str) -> String {
 /// The URI of the document at this path of the codex, or its path if it has none.
 pub(super) fn shown_uri(path: &BStr, workspace: &Workspace) -> String {
     match uri_at(path, workspace) {
-        Some(uri) => escaped(uri.as_bytes()).to_string(),
+        Some(uri) => escaped(encoded(&uri).as_bytes()).to_string(),
         None => escaped(path).to_string(),
     }
 }

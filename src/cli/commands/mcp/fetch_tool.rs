@@ -13,7 +13,9 @@ use super::single_document::{DocumentOrigin, SingleDocument};
 use crate::cli::command_error::CommandError;
 use crate::report::fetch::FetchedFrom;
 use crate::sync::fetch::CacheUse;
+use crate::text::shell_path;
 use crate::workspace::Workspace;
+use crate::workspace::document_uri::uri_at;
 
 /// The number of bytes that are returned by default, and at most.
 const DEFAULT_LIMIT: usize = 40_000;
@@ -24,7 +26,7 @@ pub(super) struct FetchTool;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FetchArguments {
-    /// The URI of the document: `codex://ORGANIZATION/PROJECT/PATH`, without wildcards.
+    /// The URI of the document: `codex://ORGANIZATION/PROJECT/PATH`, without wildcards. `%XX` is decoded.
     uri: String,
     /// The number of bytes to skip; `next_offset` of the previous part.
     #[serde(default)]
@@ -102,8 +104,10 @@ fn part(
     let size = origin.size;
     let text = fetched.document.contents.to_str().ok();
     let Some(text) = text.filter(|text| !text.contains('\0')) else {
+        let own = uri_at(fetched.document.path.as_bstr(), workspace);
+        let argument = shell_path(&own.unwrap_or_default());
         let words = format!(
-            "`{uri}` is binary ({size} bytes): read it as a resource, or save it with `fractary-codex fetch {uri} --output FILE`"
+            "`{uri}` is binary ({size} bytes): read it as a resource, or save it with `fractary-codex fetch {argument} --output FILE`"
         );
         let fetched = FetchedText {
             document: origin,

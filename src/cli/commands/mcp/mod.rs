@@ -1,16 +1,18 @@
 //! `mcp`: a server of the Model Context Protocol on standard input and output, with which agents
 //! read the codex. It changes nothing in the codex, the workspace or the caches.
 //!
-//! `server` speaks the protocol and `tools` lists the tools, one file each. A call reads the
+//! `server` speaks the protocol, `messages` has its lines, and `tools` lists the tools, one file each. A call reads the
 //! configuration again, so that it is current, and runs on a thread of its own, so that the server
 //! keeps answering.
 
 mod cache_tool;
 mod call;
 mod documents;
+mod encoded_uri;
 mod fetch_tool;
 mod list_tool;
 mod mcp_tool;
+mod messages;
 mod resources;
 mod schema;
 mod search_tool;
@@ -31,6 +33,7 @@ use crate::cli::args::McpArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::{exit, signals};
+use messages::MessageStream;
 use server::Server;
 
 /// The time that running calls have to clean up after the end of the input or a signal.
@@ -68,7 +71,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
 /// revision of the protocol does not have.
 async fn serve(server: Server, context: &Context) {
     let calls = server.calls();
-    let running = serve_directly::<RoleServer, _, _, _, _>(server, stdio_pipes(), None);
+    let (input, output) = stdio_pipes();
+    let messages = MessageStream::new(input, output);
+    let running = serve_directly::<RoleServer, _, _, _, _>(server, messages, None);
     let stop = running.cancellation_token();
     signals::on_first(move || stop.cancel());
     if context.interrupt.check().is_err() {

@@ -11,6 +11,7 @@ use rmcp::model::{
 
 use super::call::{ToolCall, error_text};
 use super::documents::{DocumentSelection, ListPart, media_type};
+use super::encoded_uri::encoded;
 use super::single_document::SingleDocument;
 use crate::cli::command_error::CommandError;
 use crate::cli::exit;
@@ -42,7 +43,7 @@ pub(super) fn list_cached(
 
     let resources = listing.documents.iter().filter_map(|document| {
         let path = document.path.as_bstr();
-        let uri = uri_at(path, &workspace)?;
+        let uri = encoded(&uri_at(path, &workspace)?);
         let resource = Resource::new(uri, path.to_str_lossy());
         Some(match media_type(path) {
             Some(media) => resource.with_mime_type(media),

@@ -1,19 +1,22 @@
 //! The protocol: requests become calls, and errors of calls become results with words.
 
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
-    InitializeRequestParams, InitializeResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse,
-    ServerCapabilities, ServerConfig,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, CustomRequest,
+    CustomResult, ErrorCode, Implementation, InitializeRequestParams, InitializeResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::call::{RunningCalls, ToolCall, error_text};
 use super::mcp_tool::ToolAnswer;
 use super::{resources, tools};
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
+use crate::paths::escaped;
 
 const INSTRUCTIONS: &str = "The codex is a git repository with the documents of an organization's projects. \
     A document has the URI codex://ORGANIZATION/PROJECT/PATH. Find documents with codex_search or \
@@ -132,6 +135,44 @@ impl ServerHandler for Server {
         let read = self.run(&context, move |call| resources::read(call, &request.uri));
         Ok(read.await??.into())
     }
+
+    /// Rejects what the SDK does not know, and also takes for such a request: one with wrong parameters.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        _: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        let CustomRequest { method, params, .. } = request;
+        let method = escaped(method.as_bytes());
+        let Some(error) = wrong_parameters(&method.to_string(), params) else {
+            let message = format!("unknown method `{method}`");
+            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
+        };
+        let error = escaped(error.as_bytes());
+        let message = format!("invalid parameters of `{method}`: {error}");
+        Err(ErrorData::invalid_params(message, None))
+    }
+}
+
+/// The error in the parameters of a request; `None` if the server does not have its method.
+fn wrong_parameters(method: &str, parameters: Option<Value>) -> Option<String> {
+    fn error<P: DeserializeOwned>(parameters: Value) -> String {
+        let parsed = serde_json::from_value::<P>(parameters);
+        let error = parsed.err().map(|error| error.to_string());
+        error.unwrap_or_else(|| "they cannot be read".to_owned())
+    }
+    let check = match method {
+        "initialize" => error::<InitializeRequestParams>,
+        "tools/call" => error::<CallToolRequestParams>,
+        "resources/read" => error::<ReadResourceRequestParams>,
+        "tools/list" | "resources/list" | "resources/templates/list" => {
+            error::<PaginatedRequestParams>
+        }
+        _ => return None,
+    };
+    Some(check(
+        parameters.unwrap_or_else(|| Value::Object(Default::default())),
+    ))
 }
 
 fn success(answer: ToolAnswer) -> CallToolResult {

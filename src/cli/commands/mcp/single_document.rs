@@ -5,27 +5,23 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::call::ToolCall;
-use super::documents::{fetch_error, invalid_uri, media_type, shown_uri};
+use super::documents::{client_uri, fetch_error, media_type, shown_uri};
 use crate::cli::command_error::CommandError;
 use crate::cli::exit;
 use crate::config::Configuration;
-use crate::object::ObjectId;
 use crate::paths::escaped;
 use crate::report::fetch::FetchedFrom;
 use crate::sync::fetch::{CacheUse, CodexDocument, FetchOutcome, ReadFrom, fetch};
 use crate::workspace::Workspace;
 use crate::workspace::codex_selector::project_and_path;
-use crate::workspace::document_uri::DocumentUri;
 
-/// A document that was fetched, with the branch and the tip if the remote was queried.
+/// A document that was fetched.
 pub(super) struct SingleDocument {
     pub(super) document: CodexDocument,
-    pub(super) branch: Option<String>,
-    pub(super) tip: Option<ObjectId>,
 }
 
 impl SingleDocument {
-    /// Fetches the document that `uri` names. Globs are rejected.
+    /// Fetches the document that the URI of a client names. Globs are rejected.
     pub(super) fn fetch(
         call: &ToolCall,
         configuration: &Configuration,
@@ -34,29 +30,18 @@ impl SingleDocument {
         cache_use: CacheUse,
         offline: bool,
     ) -> Result<Self, CommandError> {
-        let uri =
-            DocumentUri::new(uri, configuration, workspace).map_err(|error| invalid_uri(&error))?;
-        if uri.path().is_none() {
-            let shown = escaped(uri.as_str().as_bytes());
-            let message = format!("`{shown}` is a glob, not the URI of one document");
-            let hint = "list the documents that match with `codex_document_list`, then fetch each by its URI";
-            return Err(CommandError::usage(message).hint(hint));
-        }
+        let document = client_uri(uri, configuration, workspace)?;
         let request = call.request(configuration, workspace, offline);
-        let outcome = fetch(&request, &[uri], cache_use);
-        Self::of(outcome.map_err(|error| CommandError::from(&error))?)
+        let outcome = fetch(&request, &[document], cache_use);
+        Self::of(outcome.map_err(|error| CommandError::from(&error))?, uri)
     }
 
-    fn of(outcome: FetchOutcome) -> Result<Self, CommandError> {
+    fn of(outcome: FetchOutcome, uri: &str) -> Result<Self, CommandError> {
         if let Some((_, error)) = outcome.failures.first() {
-            return Err(fetch_error(error));
+            return Err(fetch_error(error, uri));
         }
         match outcome.documents.into_iter().next() {
-            Some(document) => Ok(Self {
-                document,
-                branch: outcome.branch,
-                tip: outcome.tip,
-            }),
+            Some(document) => Ok(Self { document }),
             None => {
                 let message = "the codex did not return the document";
                 Err(CommandError::new(
