@@ -1282,6 +1282,9 @@ fn remote_hint(error: &RemoteError) -> Option<String> {
                 "if this is intended (in a container, for example), run `git config --global --add safe.directory {url}`"
             ));
         }
+        RemoteErrorKind::Damaged => {
+            "check the repository with `git fsck --strict` where it is stored; a clone has copies of its objects"
+        }
         RemoteErrorKind::ServerFailure => "try again later",
         RemoteErrorKind::RequestRefused => {
             "check `remote.url`, and that the server and its proxies accept pushes over http"

@@ -90,6 +90,8 @@ pub enum RemoteErrorKind {
     BranchMissing,
     /// The local repository belongs to another user, so git rejects it.
     DubiousOwnership,
+    /// Objects of the repository are damaged or missing.
+    Damaged,
     /// The server reported an internal error (5xx), or closed the connection early.
     ServerFailure,
     /// The server rejected the request, with a status 4xx that has no kind of its own (such as 400,
@@ -177,6 +179,7 @@ impl RemoteErrorKind {
             Self::Insecure => "insecure",
             Self::BranchMissing => "branch-missing",
             Self::DubiousOwnership => "dubious-ownership",
+            Self::Damaged => "damaged-repository",
             Self::ServerFailure => "server-failure",
             Self::RequestRefused => "request-refused",
             Self::NoTransport => "no-transport",
@@ -256,6 +259,7 @@ impl RemoteError {
             RemoteErrorKind::DubiousOwnership => {
                 format!("git rejects `{url}`, which belongs to another user")
             }
+            RemoteErrorKind::Damaged => format!("the repository `{url}` is damaged"),
             RemoteErrorKind::ServerFailure => format!("`{place}` failed to respond"),
             RemoteErrorKind::RequestRefused => format!("`{place}` rejected the request"),
             RemoteErrorKind::NoTransport => "no usable `git` was found".to_owned(),

@@ -9,6 +9,17 @@ use crate::codex::remote::error::RemoteErrorKind;
 const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("No space left on device", RemoteErrorKind::DiskFull),
     ("Disk quota exceeded", RemoteErrorKind::DiskFull),
+    // `loose object ID (stored in FILE) is corrupt`, also of packed objects.
+    (") is corrupt", RemoteErrorKind::Damaged),
+    ("corrupt loose object", RemoteErrorKind::Damaged),
+    ("unable to unpack", RemoteErrorKind::Damaged),
+    ("bad tree object", RemoteErrorKind::Damaged),
+    ("missing tree object", RemoteErrorKind::Damaged),
+    ("missing blob object", RemoteErrorKind::Damaged),
+    (
+        "did not send all necessary objects",
+        RemoteErrorKind::Damaged,
+    ),
     ("bad config", RemoteErrorKind::GitConfig),
     ("bad numeric config value", RemoteErrorKind::GitConfig),
     ("bad boolean config value", RemoteErrorKind::GitConfig),
@@ -163,8 +174,15 @@ const SIGNS: &[(&str, RemoteErrorKind)] = &[
     ("TLS", RemoteErrorKind::Tls),
 ];
 
+/// A part of the message of `git upload-pack` if it cannot read an object. It follows messages about the
+/// object, which are in other languages too.
+pub(in crate::codex) const CORRUPTION: &str = "repository corruption on the remote side";
+
 /// The cause that the messages of git show.
 pub(in crate::codex) fn classify(lines: &[String]) -> RemoteErrorKind {
+    if lines.iter().any(|line| line.contains(CORRUPTION)) {
+        return RemoteErrorKind::Damaged;
+    }
     // Over ssh, a server that denies access reports it in `remote:` lines. After the repository was
     // opened, such lines can be the output of any hook, and a full disk there is the server's.
     let unopened = lines
@@ -327,6 +345,30 @@ mod tests {
             classify(&lines.map(str::to_owned)),
             RemoteErrorKind::ServerFailure
         );
+    }
+
+    #[test]
+    fn damage_is_distinguished_from_a_broken_connection() {
+        let end = "fatal: the remote end hung up unexpectedly";
+        for (line, expected) in [
+            (
+                "fatal: loose object 1f (stored in ./objects/1f/00) is corrupt",
+                RemoteErrorKind::Damaged,
+            ),
+            (
+                "remote: aborting due to possible repository corruption on the remote side.",
+                RemoteErrorKind::Damaged,
+            ),
+            (
+                "remote: fatal: bad tree object 1f",
+                RemoteErrorKind::ServerFailure,
+            ),
+            ("fatal: early EOF", RemoteErrorKind::ServerFailure),
+            ("fatal: index-pack failed", RemoteErrorKind::ServerFailure),
+        ] {
+            let lines = [line.to_owned(), end.to_owned()];
+            assert_eq!(classify(&lines), expected, "{line}");
+        }
     }
 
     #[test]

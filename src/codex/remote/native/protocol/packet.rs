@@ -99,6 +99,7 @@ impl<R: Read> Packets<R> {
 /// code.
 pub(in crate::codex::remote::native) fn server_error(text: &[u8]) -> Failure {
     use crate::codex::remote::error::RemoteErrorKind as Kind;
+    use crate::codex::remote::error_messages::CORRUPTION;
     let text = String::from_utf8_lossy(text).trim().to_owned();
     let lower = text.to_lowercase();
     let contains = |parts: &[&str]| parts.iter().any(|part| lower.contains(part));
@@ -117,6 +118,8 @@ pub(in crate::codex::remote::native) fn server_error(text: &[u8]) -> Failure {
         "permission",
     ]) {
         Kind::Forbidden
+    } else if contains(&[CORRUPTION]) {
+        Kind::Damaged
     } else if contains(&["dubious ownership"]) {
         Kind::DubiousOwnership
     } else {
