@@ -11,7 +11,8 @@ use crate::object::{Kind, ObjectId, hash};
 pub(super) struct LooseObjects(Vec<loose::Store>);
 
 /// A loose object cannot be read, is damaged, or is of another kind than expected.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("a loose object is damaged")]
 pub(super) struct UnusableLooseObject;
 
 impl LooseObjects {
@@ -44,4 +45,49 @@ impl LooseObjects {
         }
         Ok(None)
     }
+
+    /// The header of the object `id`; `None` if it is not loose.
+    pub(super) fn header(&self, id: ObjectId) -> Result<Option<Header>, UnusableLooseObject> {
+        for store in &self.0 {
+            let found = store.try_header(gix_hash::oid::from_bytes_unchecked(&id.0));
+            let found = found.map_err(|error| {
+                tracing::debug!(%id, %error, "cannot read the header of a loose object");
+                UnusableLooseObject
+            })?;
+            if let Some((size, kind)) = found {
+                let is_blob = kind.as_bytes() == b"blob";
+                return Ok(Some(Header { is_blob, size }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The id of a loose object that cannot be read, if there is one. Blobs are only read as far as
+    /// their header.
+    pub(super) fn find_damaged(&self) -> Option<ObjectId> {
+        let ids = self.0.iter().flat_map(|store| {
+            let ids = store.iter().flatten();
+            ids.map(move |id| (store, id))
+        });
+        let mut data = Vec::new();
+        for (store, id) in ids {
+            let is_readable = match store.try_header(&id) {
+                Ok(Some((_, kind))) if kind.as_bytes() == b"blob" => true,
+                Ok(Some(_)) => store.try_find(&id, &mut data).is_ok(),
+                Ok(None) => true,
+                Err(_) => false,
+            };
+            if !is_readable {
+                return <[u8; 20]>::try_from(id.as_slice()).ok().map(ObjectId);
+            }
+        }
+        None
+    }
+}
+
+/// The header of a loose object. The rest of the object is not checked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Header {
+    pub(super) is_blob: bool,
+    pub(super) size: u64,
 }

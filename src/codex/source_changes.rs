@@ -9,10 +9,7 @@ use super::objects::listing::{Lister, list_all};
 use super::objects::tree::TreeError;
 use super::objects::tree_merge::changes;
 use super::source_index::SourceIndex;
-use super::source_repository::{
-    SourceCommit, SourceRepository, UnreadableRepository, source_commit,
-};
-use super::store::oid_of;
+use super::source_repository::{CommitError, SourceCommit, SourceRepository, UnreadableRepository};
 use crate::object::{Mode, ObjectId};
 use crate::scan::SourceObjects;
 
@@ -52,35 +49,49 @@ impl SourceRepository {
         base: &BaseRevision,
         head: &SourceCommit,
     ) -> Result<SourceCommit, BaseError> {
-        let git = self.git();
-        let unreadable = |error: git2::Error| BaseError::Unreadable(error.message().to_owned());
-        let head = git.find_commit(oid_of(head.id)).map_err(unreadable)?;
-        if let Some(merged) = &base.merged_head
-            && head.parent_id(1).is_ok_and(|id| id.to_string() == *merged)
-            && let Ok(parent) = head.parent(0)
-        {
-            return Ok(source_commit(&parent, None));
+        if let Some(merged) = &base.merged_head {
+            let (_, merge) = self.peeled(head.id).map_err(BaseError::of_commit)?;
+            if let [into, second, ..] = merge.parents.as_slice()
+                && second.to_string() == *merged
+                && let Ok((id, parent)) = self.peeled(*into)
+            {
+                return Ok(SourceCommit {
+                    id,
+                    tree: parent.tree,
+                    branch: None,
+                });
+            }
         }
 
-        let found = base.names.iter().find_map(|name| {
+        let git = self.git();
+        let mut found = None;
+        for name in &base.names {
             let remote = format!("refs/remotes/origin/{name}");
-            let mut names = [name.as_str(), remote.as_str()].into_iter();
-            names.find_map(|name| {
-                self.check_revision(&git, name).ok()?;
-                git.revparse_single(name).ok()?.peel_to_commit().ok()
-            })
-        });
+            for name in [name.as_str(), remote.as_str()] {
+                if found.is_none() {
+                    found = match self.find_commit(&git, name) {
+                        Ok(commit) => Some(commit),
+                        Err(CommitError::Unknown) => None,
+                        Err(error) => return Err(BaseError::of_commit(error)),
+                    };
+                }
+            }
+        }
         let Some(found) = found else {
             let is_shallow = git.is_shallow();
             return Err(BaseError::Missing { is_shallow });
         };
-        if !base.is_fork_point {
-            return Ok(source_commit(&found, None));
-        }
-        // A shallow clone may not have the common ancestor. Then all differences count.
-        let ancestor = git.merge_base(found.id(), head.id());
-        let ancestor = ancestor.and_then(|id| git.find_commit(id));
-        Ok(source_commit(&ancestor.unwrap_or(found), None))
+        let base_commit = match base.is_fork_point {
+            // A shallow clone may not have the common ancestor. Then all differences count.
+            true => self
+                .common_ancestor(&found, head)
+                .map_err(BaseError::of_commit)?,
+            false => None,
+        };
+        Ok(SourceCommit {
+            branch: None,
+            ..base_commit.unwrap_or(found)
+        })
     }
 
     /// The error for a base that the repository does not have.
@@ -163,6 +174,12 @@ impl SourceRepository {
         let listing = list_all(&read, root)?;
         let mut links = listing.entries.iter();
         Ok(links.any(|(path, entry)| entry.mode == Mode::Link && is_relevant(path.as_ref())))
+    }
+}
+
+impl BaseError {
+    fn of_commit(error: CommitError) -> Self {
+        Self::Unreadable(error.to_string())
     }
 }
 

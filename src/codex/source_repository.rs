@@ -1,7 +1,8 @@
 //! The git repositories that contain the sources. Nothing is written to them.
 //!
-//! libgit2 finds a repository, and reads its references and commits. Trees and file contents are read
-//! with gitoxide, which decompresses contents several times faster.
+//! libgit2 finds a repository and reads its references. Objects are read with gitoxide, which decompresses
+//! contents several times faster and reports a loose object whose file ends early. libgit2 never returns
+//! from reading one.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,10 +10,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use bstr::{BStr, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use gix_odb::Header as _;
 use gix_odb::pack::Find as _;
 
+use super::loose_objects::LooseObjects;
+use super::objects::commit::ParsedCommit;
 use super::objects::tree::{self, TreeError};
 use super::source_index::SourceIndex;
 use super::store::id_of;
@@ -139,6 +142,17 @@ pub(crate) struct SourceCommit {
     pub branch: Option<String>,
 }
 
+/// The reason for which a revision leads to no commit.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CommitError {
+    /// The repository does not have it, or it names another object.
+    #[error("it is no commit")]
+    Unknown,
+    /// An object on the way to it cannot be read.
+    #[error(transparent)]
+    Unreadable(UnreadableObject),
+}
+
 /// A repository that contains sources.
 pub(crate) struct SourceRepository {
     git: Mutex<git2::Repository>,
@@ -196,7 +210,11 @@ impl SourceRepository {
         self.git().path().to_owned()
     }
 
-    fn unreadable(&self, git: &git2::Repository, error: &git2::Error) -> UnreadableRepository {
+    pub(super) fn unreadable(
+        &self,
+        git: &git2::Repository,
+        error: &git2::Error,
+    ) -> UnreadableRepository {
         let inside = self.directory.as_deref().unwrap_or(git.path());
         UnreadableRepository::new(inside, error)
     }
@@ -235,51 +253,39 @@ impl SourceRepository {
             }
             Err(error) => return Err(error),
         };
-        self.check_target(&head)?;
-        Ok(Some(source_commit(&head.peel_to_commit()?, Some(&head))))
+        let head = head.resolve()?;
+        let missing = || git2::Error::from_str("HEAD names no commit");
+        let id = head.target().map(id_of).ok_or_else(missing)?;
+        let found = self.peeled(id);
+        let (id, commit) = found.map_err(|error| git2::Error::from_str(&error.to_string()))?;
+        Ok(Some(SourceCommit {
+            id,
+            tree: commit.tree,
+            branch: branch_of(&head),
+        }))
     }
 
-    /// The commit that `revision` names.
-    pub(crate) fn commit(&self, revision: &str) -> Result<SourceCommit, UnusableRepository> {
-        let git = self.git();
-        let unknown = |_| UnusableRepository::UnknownRevision(revision.to_owned());
-        self.check_revision(&git, revision).map_err(unknown)?;
-        let (object, reference) = git.revparse_ext(revision).map_err(unknown)?;
-        let commit = object.peel_to_commit().map_err(unknown)?;
-        Ok(source_commit(&commit, reference.as_ref()))
-    }
-
-    /// Returns an error if `revision` is the name of a ref or an id whose object is damaged.
-    pub(super) fn check_revision(
-        &self,
-        git: &git2::Repository,
-        revision: &str,
-    ) -> Result<(), git2::Error> {
-        if let Ok(id) = git2::Oid::from_str(revision) {
-            return self.check_object(id);
+    /// The commit that an object is, or that a tag leads to.
+    pub(super) fn peeled(&self, id: ObjectId) -> Result<(ObjectId, ParsedCommit), CommitError> {
+        let mut id = id;
+        loop {
+            let (kind, data) = self.any_object(id).map_err(CommitError::Unreadable)?;
+            let invalid = || CommitError::Unreadable(damaged(id, &"its contents are invalid"));
+            match kind.as_slice() {
+                b"commit" => {
+                    let commit = ParsedCommit::parse(&data).ok_or_else(invalid)?;
+                    return Ok((id, commit));
+                }
+                b"tag" => {
+                    let target = data
+                        .strip_prefix(b"object ")
+                        .and_then(|rest| rest.get(..40));
+                    let target = target.and_then(|hex| std::str::from_utf8(hex).ok());
+                    id = target.and_then(ObjectId::from_hex).ok_or_else(invalid)?;
+                }
+                _ => return Err(CommitError::Unknown),
+            }
         }
-        match git.resolve_reference_from_short_name(revision) {
-            Ok(reference) => self.check_target(&reference),
-            Err(_) => Ok(()),
-        }
-    }
-
-    /// Returns an error if the object that a ref names is damaged.
-    fn check_target(&self, reference: &git2::Reference<'_>) -> Result<(), git2::Error> {
-        let resolved = reference.resolve()?;
-        resolved.target().map_or(Ok(()), |id| self.check_object(id))
-    }
-
-    /// Returns an error if an object is damaged. libgit2 never returns from reading a loose object
-    /// whose file ends early.
-    fn check_object(&self, id: git2::Oid) -> Result<(), git2::Error> {
-        let id = id_of(id);
-        let found = self.with_reader(id, |reader| {
-            let mut data = Vec::new();
-            let found = reader.try_find(gix_hash::oid::from_bytes_unchecked(&id.0), &mut data);
-            found.map(drop).map_err(|error| damaged(id, &error))
-        });
-        found.map_err(|error| git2::Error::from_str(&error.to_string()))
     }
 
     /// The tree of `commit`, with the place of the working tree.
@@ -390,18 +396,40 @@ impl SourceRepository {
 
     /// The bytes of an object of this kind.
     fn object(&self, id: ObjectId, kind: &[u8]) -> Result<Vec<u8>, UnreadableObject> {
+        let (found, data) = self.any_object(id)?;
+        if found.as_bytes() == kind {
+            Ok(data)
+        } else {
+            Err(damaged(id, &format!("it is a {found}")))
+        }
+    }
+
+    /// The kind and the bytes of an object.
+    pub(super) fn any_object(&self, id: ObjectId) -> Result<(BString, Vec<u8>), UnreadableObject> {
         self.with_reader(id, |reader| {
             let mut data = Vec::new();
             let found = reader.try_find(gix_hash::oid::from_bytes_unchecked(&id.0), &mut data);
             let (object, _) = found
                 .map_err(|error| damaged(id, &error))?
                 .ok_or(UnreadableObject::Missing(id))?;
-            if object.kind.as_bytes() == kind {
-                Ok(data)
-            } else {
-                Err(damaged(id, &format!("it is a {}", object.kind)))
-            }
+            let kind = object.kind.as_bytes().into();
+            Ok((kind, data))
         })
+    }
+
+    /// The object whose id begins with these hexadecimal digits, if there is exactly one.
+    pub(super) fn object_by_prefix(&self, digits: &str) -> Option<ObjectId> {
+        let prefix = gix_hash::Prefix::from_hex(digits).ok()?;
+        let found = self.with_reader(ObjectId([0; 20]), |reader| {
+            Ok(reader.lookup_prefix(prefix, None).ok().flatten())
+        });
+        let id = found.ok()??.ok()?;
+        <[u8; 20]>::try_from(id.as_slice()).ok().map(ObjectId)
+    }
+
+    /// The loose objects of the repository.
+    pub(super) fn loose_objects(&self) -> LooseObjects {
+        LooseObjects::open(&self.objects)
     }
 }
 
@@ -461,29 +489,19 @@ fn is_segment(name: &[u8]) -> bool {
     !matches!(name, b"" | b"." | b"..") && !name.contains(&b'/')
 }
 
-fn damaged(id: ObjectId, reason: &dyn fmt::Display) -> UnreadableObject {
+pub(super) fn damaged(id: ObjectId, reason: &dyn fmt::Display) -> UnreadableObject {
     UnreadableObject::Damaged {
         id,
         reason: reason.to_string(),
     }
 }
 
-/// The commit that `reference` names, if it was found by one.
-pub(super) fn source_commit(
-    commit: &git2::Commit<'_>,
-    reference: Option<&git2::Reference<'_>>,
-) -> SourceCommit {
-    let name = reference.and_then(|reference| reference.name().ok());
-    let branch = name.and_then(|name| {
-        let local = name.strip_prefix("refs/heads/");
-        let remote = || Some(name.strip_prefix("refs/remotes/")?.split_once('/')?.1);
-        local.or_else(remote)
-    });
-    SourceCommit {
-        id: id_of(commit.id()),
-        tree: id_of(commit.tree_id()),
-        branch: branch.map(str::to_owned),
-    }
+/// The branch that a ref stands for, also for one of a remote.
+pub(super) fn branch_of(reference: &git2::Reference<'_>) -> Option<String> {
+    let name = reference.name().ok()?;
+    let local = name.strip_prefix("refs/heads/");
+    let remote = || Some(name.strip_prefix("refs/remotes/")?.split_once('/')?.1);
+    local.or_else(remote).map(str::to_owned)
 }
 
 /// The names of all remotes; none if they cannot be read.

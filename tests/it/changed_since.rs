@@ -287,6 +287,61 @@ fn branch_is_compared_with_its_fork_point() {
 }
 
 #[test]
+fn a_damaged_commit_of_a_source_is_reported_and_no_run_without_end() {
+    let (sandbox, codex) = world("  commit: { credit: true }\n");
+    let ws = sandbox.path("ws");
+    sandbox.git(&ws, &["branch", "side"]);
+    for text in ["one", "two"] {
+        sandbox.write("ws/alpha/docs/a.md", text);
+        commit(&sandbox, &ws);
+    }
+    sandbox.git(&ws, &["tag", "-a", "-m", "tag", "v1", "HEAD~1"]);
+    let path_of = |revision: &str| {
+        let id = sandbox.git(&ws, &["rev-parse", revision]);
+        let (directory, name) = id.trim().split_at(2);
+        ws.join(".git/objects").join(directory).join(name)
+    };
+    let (commit, tag) = (path_of("HEAD~1"), path_of("v1"));
+    let run = |arguments: &[&str]| {
+        let mut command = sandbox.command("timeout");
+        command.args(["--kill-after=1", "30", env!("CARGO_BIN_EXE_fractary-codex")]);
+        command.args(arguments);
+        let output = sandbox.finish(command);
+        assert_ne!(output.code, Some(124), "{arguments:?} hangs");
+        output
+    };
+    for (object, length, revisions) in [
+        (
+            &commit,
+            60,
+            &["HEAD~1", "HEAD~2", "side", "HEAD@{1}", "v1"][..],
+        ),
+        (&commit, 10, &["HEAD^"]),
+        (&commit, 0, &["HEAD~"]),
+        (&tag, 60, &["v1"]),
+    ] {
+        let whole = fs::read(object).unwrap();
+        fs::remove_file(object).unwrap();
+        fs::write(object, &whole[..length]).unwrap();
+        for revision in revisions {
+            let output = run(&["projects", "--changed-since", revision, "--json"]).code(0);
+            let warnings = warnings(&output);
+            let is_reported = warnings.iter().any(|one| one.contains("cannot compare"));
+            assert!(is_reported, "{revision}: {warnings:?}");
+            assert_eq!(names(&output), NAMES, "{revision}");
+        }
+        fs::write(object, &whole).unwrap();
+    }
+
+    fs::remove_file(&commit).unwrap();
+    fs::write(&commit, [0x78, 0x01]).unwrap();
+    let output = run(&["sync", "--all", "--source=committed", "--source-rev=HEAD~1"]);
+    assert!(output.stderr.contains("is damaged"), "{}", output.stderr);
+    run(&["sync", "--all", "--config", "sync.to_codex.dirty=withhold"]).code(0);
+    assert_eq!(codex.file("projects/alpha/docs/a.md"), "two");
+}
+
+#[test]
 fn each_repository_resolves_the_revision() {
     let sandbox = Sandbox::new();
     let _codex = sandbox.workspace(&NAMES, "");

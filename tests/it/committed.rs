@@ -201,6 +201,57 @@ fn packed_shallow_and_alternate_objects_and_linked_worktrees_are_read() {
 }
 
 #[test]
+fn a_partial_clone_publishes_the_projects_whose_objects_it_has() {
+    let sandbox = Sandbox::new();
+    let codex = sandbox.workspace(&["alpha", "beta"], "");
+    sandbox.write("ws/alpha/docs/a.md", "alpha");
+    sandbox.write("ws/beta/docs/b.md", "beta");
+    init(&sandbox, "ws");
+    let source = sandbox.path("ws");
+    sandbox.git(&source, &["config", "uploadpack.allowFilter", "true"]);
+    sandbox.git(
+        &source,
+        &["config", "uploadpack.allowAnySHA1InWant", "true"],
+    );
+    let url = format!("file://{}", source.display());
+    let clone = [
+        "clone",
+        "-q",
+        "--no-checkout",
+        "--filter=blob:none",
+        &url,
+        "partial",
+    ];
+    sandbox.git(&sandbox.path(""), &clone);
+    let partial = sandbox.path("partial");
+    let mut roots = Vec::new();
+    for name in ["alpha", "beta"] {
+        fs::create_dir(partial.join(name)).unwrap();
+        roots.push(format!(
+            "projects.{name}.root={}",
+            partial.join(name).display()
+        ));
+    }
+    // git fetches the missing object when it is asked for it.
+    sandbox.git(&partial, &["cat-file", "-e", "HEAD:beta/docs/b.md"]);
+
+    let sync = ["sync", "--all", "--source=committed", "--json"];
+    let sync = [&sync[..], &["--config", &roots[0], "--config", &roots[1]]].concat();
+    let output = sandbox.run(&sync).code(1);
+    let missing = sandbox.git(&source, &["rev-parse", "HEAD:alpha/docs/a.md"]);
+    let error = output.json()["projects"][0]["error"].to_string();
+    assert!(
+        error.contains(missing.trim()) && error.contains("is missing"),
+        "{error}"
+    );
+    assert_eq!(output.json()["projects"][1]["status"], "synced");
+    assert_eq!(codex.file("projects/beta/docs/b.md"), "beta");
+    sandbox.git(&partial, &["cat-file", "-e", "HEAD:alpha/docs/a.md"]);
+    sandbox.run(&sync).code(0);
+    assert_eq!(codex.file("projects/alpha/docs/a.md"), "alpha");
+}
+
+#[test]
 fn links_are_resolved_in_the_commit() {
     let (sandbox, codex) = world(&[
         ("alpha/docs/a.md", "one"),
@@ -297,6 +348,13 @@ fn a_source_without_a_usable_commit_says_why() {
         "{}",
         message()
     );
+
+    fs::remove_dir_all(root.join(".git")).unwrap();
+    sandbox.git(&root, &["init", "-q", "--ref-format=reftable"]);
+    sandbox.git(&root, &["add", "."]);
+    sandbox.git(&root, &["commit", "-q", "-m", "one"]);
+    let reftable = "references in the reftable format are not supported";
+    assert!(message().contains(reftable), "{}", message());
 
     fs::remove_dir_all(root.join(".git")).unwrap();
     sandbox.write("ws/README.md", "root");

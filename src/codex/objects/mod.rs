@@ -5,6 +5,7 @@ pub(crate) mod commit;
 pub(crate) mod commit_builder;
 pub(crate) mod commit_message;
 pub(crate) mod commit_walk;
+pub(crate) mod fork;
 pub(crate) mod last_syncs;
 pub mod listing;
 pub(crate) mod pack;

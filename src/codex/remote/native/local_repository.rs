@@ -13,8 +13,9 @@ use std::path::{Path, PathBuf};
 use git2::{ErrorCode, Reference, Repository};
 
 use crate::codex::git_config::Settings;
+use crate::codex::loose_objects::LooseObjects;
 use crate::codex::remote::refs::Refs;
-use crate::codex::store::Store;
+use crate::codex::store::{Store, id_of};
 use crate::object::ObjectId;
 
 /// Settings that hide refs, or that make git fetch missing objects. Keys as git prints them.
@@ -27,6 +28,7 @@ const HIDING: [&str; 3] = [
 /// An open repository.
 pub(super) struct LocalRepository {
     repository: Repository,
+    loose: LooseObjects,
 }
 
 impl LocalRepository {
@@ -40,7 +42,11 @@ impl LocalRepository {
         let hides = HIDING.iter().any(|key| settings.get(key).is_some())
             || has_special_settings(&repository)?;
         let has_grafts = repository.commondir().join("info/grafts").exists();
-        (!hides && !has_grafts && !repository.is_shallow()).then_some(Self { repository })
+        let is_whole = !hides && !has_grafts && !repository.is_shallow();
+        is_whole.then(|| Self {
+            loose: LooseObjects::open(&repository.commondir().join("objects")),
+            repository,
+        })
     }
 
     /// HEAD and the refs with these prefixes, as `ls-refs` lists them. A prefix is the name of a
@@ -79,7 +85,11 @@ impl LocalRepository {
         };
         let Some(id) = id else { return Ok(()) };
         // git omits a ref to a missing object and prints a warning.
-        self.repository.odb()?.read_header(id)?;
+        match self.loose.header(id_of(id)) {
+            Ok(Some(_)) => {}
+            Ok(None) => drop(self.repository.odb()?.read_header(id)?),
+            Err(error) => return Err(git2::Error::from_str(&error.to_string())),
+        }
         refs.extend(target.map(|target| (name.clone(), format!("ref: {target}"))));
         refs.push((name, id.to_string()));
         Ok(())
