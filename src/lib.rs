@@ -54,7 +54,7 @@
 //! | which entries of a project are published, on disk or in a commit | `scan::entry_rules`; `scan::walk` finds those on disk, `scan::committed` those of a commit (`sync.to_codex.source`) |
 //! | the contents of a source file, from the disk or from a commit | `sync::sources` selects; `scan::read` and `scan::committed` read; `codex::source_repository` has the objects |
 //! | a project is withheld because of uncommitted files or its branch | `sync::publish::source_guards`, with `codex::uncommitted` and `sync::source_branch` |
-//! | the projects that `--changed-since` selects | `sync::changed_since`; the base of a build is in its `ci_base`, and the changes of a repository are in `codex::source_changes` and `codex::source_index` |
+//! | the projects that `--changed-since` selects | `sync::changed_since`; the base of a build is in its `ci_base`, and the changes of a repository are in `codex::source_changes` and `codex::source_index`; `codex::source_commits` finds commits by revisions |
 //! | the projects of a shard (`--shard`), and the matrix of a pipeline (`projects --matrix`) | `workspace::shards` divides them by the numbers of files of `sync::shard_weights`; `report::matrix` has the forms |
 //! | a check of the planned files before they are published | `checks` has the checks and their findings; `sync::publish::check` runs them between plan and commit, and withholds projects; `sync::publish::checked_file` selects the files |
 //! | a link of a document, and its target in the codex | `LinkTarget` in `checks::links::target`; `checks::links::broken_link` says why it is broken, and `sync::publish::planned_codex` is the codex after a plan |

@@ -8,7 +8,7 @@ use bstr::{BStr, BString};
 use super::objects::listing::{Lister, list_all};
 use super::objects::tree::TreeError;
 use super::objects::tree_merge::changes;
-use super::source_index::SourceIndex;
+use super::source_index::{SourceIndex, TrackedEntry};
 use super::source_repository::{CommitError, SourceCommit, SourceRepository, UnreadableRepository};
 use crate::object::{Mode, ObjectId};
 use crate::scan::SourceObjects;
@@ -153,6 +153,20 @@ impl SourceRepository {
             Ok(Some((mode, id))) if mode.is_file() => self.blob(id).ok(),
             _ => None,
         }
+    }
+
+    /// The target of the symlink at `path` in the tree of a commit.
+    pub(crate) fn link_at(&self, tree: ObjectId, path: &BStr) -> Option<Vec<u8>> {
+        let read = |id: ObjectId| self.tree_data(id);
+        match Lister::new(&read, Some(tree)).find(path) {
+            Ok(Some((Mode::Link, id))) => self.blob(id).ok(),
+            _ => None,
+        }
+    }
+
+    /// The target of a symlink that git tracks.
+    pub(crate) fn target_of(&self, tracked: TrackedEntry<'_>) -> Option<Vec<u8>> {
+        tracked.is_link().then(|| self.blob(tracked.id()).ok())?
     }
 
     /// Whether a symlink for which `is_relevant` holds is in the directory at `path` in a tree. Its

@@ -49,6 +49,11 @@ impl TrackedEntry<'_> {
     pub(crate) fn is_link(&self) -> bool {
         self.entry.mode == IndexMode::SYMLINK
     }
+
+    /// The object.
+    pub(super) fn id(&self) -> ObjectId {
+        id(&self.entry.id)
+    }
 }
 
 impl SourceIndex {

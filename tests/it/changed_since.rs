@@ -450,6 +450,32 @@ fn root_that_moves_inside_another_project_selects_that_project() {
 }
 
 #[test]
+fn member_link_outside_of_the_root_decides_whose_files_they_are() {
+    let sandbox = Sandbox::new();
+    let members = "codex: { organization: acme, remote: { url: ../codex.git, create: true }, workspace: { members: [alpha, beta, 'links/*'] } }";
+    sandbox.write("ws/.fractary/config.yaml", members);
+    sandbox.write("ws/alpha/docs/a.md", "a");
+    sandbox.write("ws/alpha/inner/docs/b.md", "b");
+    sandbox.write("ws/beta/docs/a.md", "a");
+    let ws = sandbox.path("ws");
+    fs::create_dir(ws.join("links")).unwrap();
+    symlink("../alpha/inner", ws.join("links/inner")).unwrap();
+    start(&sandbox, &ws);
+    assert!(selected(&sandbox, "HEAD").is_empty());
+
+    // Not committed, then staged, then committed.
+    sandbox.remove("ws/links/inner");
+    assert_eq!(selected(&sandbox, "HEAD"), ["alpha"]);
+    sandbox.git(&ws, &["add", "-A"]);
+    assert_eq!(selected(&sandbox, "HEAD"), ["alpha"]);
+    commit(&sandbox, &ws);
+    assert_eq!(selected(&sandbox, "base"), ["alpha"]);
+    symlink("../alpha/inner", ws.join("links/other")).unwrap();
+    commit(&sandbox, &ws);
+    assert_eq!(selected(&sandbox, "HEAD~1"), ["alpha", "other"]);
+}
+
+#[test]
 fn sync_leaves_other_projects_alone() {
     let (sandbox, codex) = world("");
     sandbox.run(&["sync", "--all"]).code(0);

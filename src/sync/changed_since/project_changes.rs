@@ -44,7 +44,9 @@ impl<'c> ProjectChanges<'c> {
             below,
         };
         let mut paths = changes.paths(state);
-        paths.any(|paths| comparison.is_about_project(paths)) || comparison.has_uncommitted(state)
+        paths.any(|paths| comparison.is_about_project(paths))
+            || changes.has_changed_link_into(root)
+            || comparison.has_uncommitted(state)
     }
 
     /// Whether the files on disk that matter for the project differ from the commit.

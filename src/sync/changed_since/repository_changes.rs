@@ -1,10 +1,11 @@
 //! The changes of one repository since the base.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bstr::{BString, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 
 use crate::codex::source_changes::{BaseError, ChangedPaths};
 use crate::codex::source_index::SourceIndex;
@@ -13,8 +14,8 @@ use crate::config::comparison::{self, ChangedEntries, ConfigChange};
 use crate::config::{Configuration, LayerKind, SourceState};
 use crate::object::ObjectId;
 use crate::outcome::TreeError;
-use crate::paths::{FRACTARY_DIR, resolved};
-use crate::platform::bytes_of;
+use crate::paths::{FRACTARY_DIR, absolute, resolved};
+use crate::platform::{bytes_of, path_of};
 
 /// The changes of a repository since the base.
 pub(super) struct RepositoryChanges {
@@ -30,6 +31,8 @@ pub(super) struct RepositoryChanges {
     /// The paths that differ between the commit that is checked out and the index.
     staged: ChangedPaths,
     pub(super) index: Arc<SourceIndex>,
+    /// The directories that changed symlinks lead to or led to.
+    link_targets: BTreeSet<PathBuf>,
 }
 
 impl RepositoryChanges {
@@ -54,15 +57,59 @@ impl RepositoryChanges {
         let staged = repository
             .staged_paths(&index, checked_out)
             .map_err(damaged)?;
-        Ok(Self {
+        let mut changes = Self {
             directory: directory.to_owned(),
+            link_targets: BTreeSet::new(),
             tree: head.tree,
             base: base.map(|base| base.tree),
             committed,
             staged,
             index,
             repository,
-        })
+        };
+        changes.link_targets = changes.targets_of_changed_links(checked_out);
+        Ok(changes)
+    }
+
+    /// Finds the directories that symlinks lead to or led to which the commits, the index or the
+    /// working tree have changed. `checked_out` is the tree of HEAD.
+    fn targets_of_changed_links(&self, checked_out: ObjectId) -> BTreeSet<PathBuf> {
+        let mut links: BTreeSet<&BStr> = [&self.committed, &self.staged]
+            .into_iter()
+            .flatten()
+            .filter_map(|(path, is_special)| is_special.then_some(path.as_bstr()))
+            .collect();
+        let tracked = self.index.below(BStr::new(""));
+        let modified = tracked.filter(|one| one.is_link() && !self.index.is_unmodified(*one));
+        links.extend(modified.map(|one| one.path));
+
+        let trees = [self.base, Some(self.tree), Some(checked_out)];
+        let mut targets = BTreeSet::new();
+        for path in links {
+            let link = self.directory.join(path_of(path));
+            let committed = trees.into_iter().flatten();
+            let committed = committed.filter_map(|tree| self.repository.link_at(tree, path));
+            let entry = self.index.entry(path);
+            let staged = entry.and_then(|entry| self.repository.target_of(entry));
+            let known = committed
+                .chain(staged)
+                .map(|target| path_of(&target).to_owned());
+            for target in known.chain(link.read_link().ok()) {
+                let parent = link.parent().unwrap_or(&self.directory);
+                let target = resolved(&absolute(parent, &target));
+                if target.is_dir() {
+                    targets.insert(target);
+                }
+            }
+        }
+        targets
+    }
+
+    /// Whether a symlink has changed that leads or led to a directory below `root`. It can be a member
+    /// of the workspace, so that these files belong to the project of `root` without it.
+    pub(super) fn has_changed_link_into(&self, root: &Path) -> bool {
+        let mut targets = self.link_targets.iter();
+        targets.any(|target| target.starts_with(root) && target != root)
     }
 
     /// Whether everything in the repository is new.
