@@ -63,6 +63,11 @@ pub fn is_branch_name(text: &str) -> bool {
         && gix_validate::reference::name(reference.as_str().into()).is_ok()
 }
 
+/// Whether `name` can be the owner of a repository on a forge.
+pub(crate) fn is_owner(name: &str) -> bool {
+    !name.contains('/') && is_repository_name(&format!("{name}/x"))
+}
+
 /// Whether `name` is the name of a repository on a forge: an owner, whose groups can be nested, and a
 /// name. All characters can be in a path of the forge's API.
 pub(crate) fn is_repository_name(name: &str) -> bool {

@@ -763,6 +763,8 @@ pub enum SyncError {
         head: Option<String>,
         /// The environment whose configuration names the branch.
         environment: Option<String>,
+        /// Whether a sync that publishes creates the branch (`remote.create`).
+        is_created: bool,
     },
     /// The name of a sync branch is that of the branch of the codex.
     #[error("`push.branch`: `{}` is the branch of the codex", escaped(branch.as_bytes()))]

@@ -12,7 +12,7 @@ use crate::secret::Secret;
 
 /// The users in http URLs that are no secret: the names that servers and forges accept together with a
 /// token.
-const PUBLIC_USERS: &[&str] = &[
+pub(crate) const PUBLIC_USERS: &[&str] = &[
     "git",
     "gitlab-ci-token",
     "oauth2",
@@ -299,6 +299,34 @@ impl RemoteUrl {
         let mut segments: Vec<_> = path.rsplit('/').take(2).collect();
         segments.reverse();
         segments.join("/")
+    }
+
+    /// The owner of the repository on its server, as the URL has it. On Azure DevOps it is the
+    /// organization: between it and the name are a project and a fixed segment. `None` for a path.
+    pub(crate) fn owner(&self) -> Option<String> {
+        let host = self.host()?.to_ascii_lowercase();
+        let path = self.repository_path()?;
+        let segments: Vec<&str> = path.split('/').filter(|one| !one.is_empty()).collect();
+        let is_azure_ssh = ["ssh.dev.azure.com", "vs-ssh.visualstudio.com"].contains(&&*host);
+        let owner = match segments.as_slice() {
+            ["v3", organization, ..] if is_azure_ssh => organization,
+            [.., "_git", _] if host.ends_with(".visualstudio.com") => host.split('.').next()?,
+            [organization, "_git", _] | [.., organization, _, "_git", _] => organization,
+            [.., owner, _] => owner,
+            _ => return None,
+        };
+        Some(owner.to_owned())
+    }
+
+    /// The URL for a file that others read: without what can be a secret, and without the name of a
+    /// person. A user `git` of ssh stays.
+    pub(crate) fn shared(&self) -> String {
+        let text = self.without_secrets();
+        let (user, _) = user_and_authority(&text);
+        match user.is_empty() || self.is_ssh() && user == "git" {
+            true => text,
+            false => replace_user(&text, None),
+        }
     }
 
     /// The host of the forge behind this URL, in lower case: the host itself, or that of the
@@ -709,6 +737,35 @@ mod tests {
             ("ssh://git@h/x?s3cret", "git@h s3cret", "git@h s3cret"),
         ] {
             assert_eq!(masked(url, text), shown);
+        }
+        for (text, shared, owner) in [
+            ("git@h:a/b.git", "git@h:a/b.git", "a"),
+            ("ada@h:a/b.git", "h:a/b.git", "a"),
+            ("ssh://ada@h:22/a/b", "ssh://h:22/a/b", "a"),
+            ("https://t:x@h/g/a/b?c=d", "https://h/g/a/b", "a"),
+            (
+                "https://dev.azure.com/acme/P/_git/web",
+                "https://dev.azure.com/acme/P/_git/web",
+                "acme",
+            ),
+            (
+                "https://acme@dev.azure.com/acme/_git/web",
+                "https://dev.azure.com/acme/_git/web",
+                "acme",
+            ),
+            (
+                "https://acme.visualstudio.com/P/_git/web",
+                "https://acme.visualstudio.com/P/_git/web",
+                "acme",
+            ),
+            (
+                "git@ssh.dev.azure.com:v3/acme/P/web",
+                "git@ssh.dev.azure.com:v3/acme/P/web",
+                "acme",
+            ),
+        ] {
+            assert_eq!(url(text).shared(), shared);
+            assert_eq!(url(text).owner().as_deref(), Some(owner));
         }
         for bad in [
             "me:pw@host/x.git",

@@ -23,7 +23,7 @@ mod large_files;
 mod lfs_pointers;
 mod lines;
 pub(crate) mod links;
-mod secrets;
+pub(crate) mod secrets;
 
 pub(crate) use case_collisions::FoldedPaths;
 pub use check_scope::CheckScope;

@@ -462,7 +462,7 @@ fn parse_directory(text: &str) -> Result<CodexPath, InvalidPath> {
 /// `config`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Print the value of every key
+    /// Print the keys that have a value, with the values that are in effect
     Show {
         /// Also show the layer, file and line of each value, and what it overrides
         #[arg(long)]
@@ -680,8 +680,8 @@ pub(crate) struct DoctorArgs {
 #[derive(Debug, Args)]
 #[command(
     after_long_help = "Projects are the checkouts side by side in this directory, the packages that Cargo, npm, yarn, pnpm,
-Go, Python (uv, Hatch, Poetry), Maven or Gradle list together with the documents of the root, or this
-directory alone. If several of these are possible, a terminal is asked, and otherwise the first is used.
+Bun, Lerna, Go, Python (uv, Hatch, Poetry), Maven or Gradle list, the directories below `services`,
+`packages` and the like, each together with the documents of the root, or this directory alone. If several of these are possible, a terminal is asked, and otherwise the first is used.
 
 Examples:
   fractary-codex init --dry-run

@@ -3,6 +3,7 @@
 use super::{error_report, exit};
 use crate::cache::CacheError;
 use crate::config::problem::Problems;
+use crate::masked_urls::mask_urls;
 use crate::outcome::SyncError;
 use crate::report::ErrorReport;
 use crate::sync::FormerDirectoryError;
@@ -29,14 +30,15 @@ impl CommandError {
         message: impl Into<String>,
         hints: Vec<String>,
     ) -> Self {
+        let report = ErrorReport {
+            kind: kind.into(),
+            message: message.into(),
+            hints,
+            causes: Vec::new(),
+            ..ErrorReport::default()
+        };
         Self {
-            report: ErrorReport {
-                kind: kind.into(),
-                message: message.into(),
-                hints,
-                causes: Vec::new(),
-                ..ErrorReport::default()
-            },
+            report: without_secrets(report),
             exit,
         }
     }
@@ -48,8 +50,22 @@ impl CommandError {
 
     /// Adds a hint after the existing ones.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.report.hints.push(hint.into());
+        self.report.hints.push(mask_urls(&hint.into()).into_owned());
         self
+    }
+}
+
+/// Masks what an error can repeat of the arguments and of names: accounts and queries of URLs.
+fn without_secrets(report: ErrorReport) -> ErrorReport {
+    let masked = |texts: Vec<String>| {
+        let texts = texts.into_iter();
+        texts.map(|text| mask_urls(&text).into_owned()).collect()
+    };
+    ErrorReport {
+        message: mask_urls(&report.message).into_owned(),
+        hints: masked(report.hints),
+        causes: masked(report.causes),
+        ..report
     }
 }
 
@@ -65,7 +81,7 @@ impl From<&Problems> for CommandError {
 impl From<&SelectError> for CommandError {
     fn from(error: &SelectError) -> Self {
         Self {
-            report: error_report::of_selection(error),
+            report: without_secrets(error_report::of_selection(error)),
             exit: exit::USAGE,
         }
     }
@@ -74,7 +90,7 @@ impl From<&SelectError> for CommandError {
 impl From<&ChangedSinceError> for CommandError {
     fn from(error: &ChangedSinceError) -> Self {
         Self {
-            report: error_report::of_changed_since(error),
+            report: without_secrets(error_report::of_changed_since(error)),
             exit: exit::USAGE,
         }
     }
@@ -92,7 +108,7 @@ impl From<&SyncError> for CommandError {
 impl From<&FormerDirectoryError> for CommandError {
     fn from(error: &FormerDirectoryError) -> Self {
         Self {
-            report: error_report::of_former_directory(error),
+            report: without_secrets(error_report::of_former_directory(error)),
             exit: exit::USAGE,
         }
     }
@@ -101,7 +117,7 @@ impl From<&FormerDirectoryError> for CommandError {
 impl From<&InvalidUri> for CommandError {
     fn from(error: &InvalidUri) -> Self {
         Self {
-            report: error_report::of_uri(error),
+            report: without_secrets(error_report::of_uri(error)),
             exit: exit::USAGE,
         }
     }
@@ -110,7 +126,7 @@ impl From<&InvalidUri> for CommandError {
 impl From<&FetchError> for CommandError {
     fn from(error: &FetchError) -> Self {
         Self {
-            report: error_report::of_fetch(error),
+            report: without_secrets(error_report::of_fetch(error)),
             exit: exit::of_fetch(error),
         }
     }
@@ -119,7 +135,7 @@ impl From<&FetchError> for CommandError {
 impl From<&TraceError> for CommandError {
     fn from(error: &TraceError) -> Self {
         Self {
-            report: error_report::of_trace(error),
+            report: without_secrets(error_report::of_trace(error)),
             exit: match error {
                 TraceError::Missing(error) => exit::of_fetch(error),
                 _ => exit::SOME_FAILED,
@@ -131,7 +147,7 @@ impl From<&TraceError> for CommandError {
 impl From<&CacheError> for CommandError {
     fn from(error: &CacheError) -> Self {
         Self {
-            report: error_report::of_cache(error),
+            report: without_secrets(error_report::of_cache(error)),
             exit: exit::of_cache(error),
         }
     }

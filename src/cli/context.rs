@@ -109,14 +109,16 @@ impl Context {
         Ok(loaded)
     }
 
-    /// As [`try_load`](Self::try_load), with this file as that of the workspace.
-    pub(crate) fn try_load_file(
+    /// As [`try_load`](Self::try_load), as if the file of the workspace were `file`, with this text.
+    pub(crate) fn try_load_text(
         &self,
         file: &Path,
+        text: &str,
     ) -> Result<Result<(Configuration, Workspace), Problems>, CommandError> {
         let request = self.request(None, Vec::new())?;
         Ok(workspace::load(&LoadRequest {
             config_file: Some(file.to_owned()),
+            config_text: Some(text.to_owned()),
             ..request
         }))
     }
@@ -181,6 +183,7 @@ impl Context {
             safe_directories: Some(git_config::safe_directories),
             environment: self.environment.clone(),
             config_file: self.global.config_file.clone(),
+            config_text: None,
             user_config_dir: directories.as_ref().map(BaseStrategy::config_dir),
             state_home: directories
                 .as_ref()

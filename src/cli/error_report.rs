@@ -67,7 +67,7 @@ pub(super) fn of_configuration(problems: &Problems) -> ErrorReport {
     });
     ErrorReport {
         kind: "configuration".into(),
-        message: pluralize(problems.len(), "configuration error"),
+        message: pluralize(problems.total(), "configuration error"),
         hints: Vec::new(),
         causes: causes.collect(),
         issues,
@@ -427,14 +427,15 @@ fn hints(error: &SyncError) -> Vec<String> {
             "if the server's hooks are slow, raise `remote.timeout.push_verdict`".to_owned(),
         ],
         SyncError::LocalMissing { path } => vec![format!(
-            "create it with `git init --bare {path}`, or set `remote.create: true`"
+            "create it with `git init --bare {path}`, or with a sync that publishes and `remote.create: true`"
         )],
         SyncError::BranchMissing {
             branch,
             head,
             environment,
+            is_created,
             ..
-        } => missing_branch_hints(branch, head.as_deref(), environment.as_deref()),
+        } => missing_branch_hints(branch, head.as_deref(), environment.as_deref(), *is_created),
         SyncError::NothingRecorded { .. } => {
             vec!["run a sync first, or drop `--offline`".to_owned()]
         }
@@ -610,11 +611,15 @@ fn missing_branch_hints(
     branch: &str,
     head: Option<&str>,
     environment: Option<&str>,
+    is_created: bool,
 ) -> Vec<String> {
     let branch = escaped(branch.as_bytes());
-    let create = format!(
-        "set `remote.create: true` to create `{branch}` from the default branch, unless the server hides `{branch}` from you"
-    );
+    let create = match is_created {
+        true => format!("the next sync that publishes creates `{branch}`"),
+        false => format!(
+            "a sync that publishes creates `{branch}` from the default branch with `remote.create: true`, unless the server hides `{branch}` from you"
+        ),
+    };
     let default = head.map(|head| {
         let key = environment.map_or("remote.branch".to_owned(), |environment| {
             key_path(&["sync", "environments", environment])

@@ -18,6 +18,7 @@ use crate::checks::{Finding, Severity};
 use crate::codex::remote::server_message::{is_of_server, marked};
 use crate::environment::Environment;
 use crate::event::Event;
+use crate::masked_urls::mask_accounts;
 use crate::paths::escaped;
 use crate::report::doctor::CheckVerdict;
 use crate::report::github::{Annotation, Level};
@@ -353,6 +354,7 @@ impl Terminal {
             Some(project) => format!("{project}: {message}"),
             None => message.to_owned(),
         };
+        let message = mask_accounts(&message);
 
         if !self.quiet {
             let text = format!("{} {message}", self.err.warn("warning:"));

@@ -17,6 +17,7 @@ use super::exit;
 use super::terminal::Terminal;
 use super::workflow_step::WorkflowStep;
 use crate::environment::Environment;
+use crate::masked_urls::mask_urls;
 use crate::paths::escaped;
 use crate::report::step_summary;
 use crate::report::style::Style;
@@ -78,11 +79,12 @@ pub(super) fn handle_clap_error(
 
 fn rendered(error: &clap::Error, style: Style) -> String {
     let text = error.render();
-    if style.color {
+    let text = if style.color {
         text.ansi().to_string()
     } else {
         text.to_string()
-    }
+    };
+    mask_urls(&text).into_owned()
 }
 
 /// The reserved flag that is the cause of the error, if it is one.

@@ -7,8 +7,10 @@ use super::location::{Location, Origin};
 use super::model::RawConfig;
 use super::problem::{Problem, closest, did_you_mean, sort_key};
 use super::schema::{self, Shape};
+use super::token_shape::can_contain_token;
 use super::tree::{Map, Node, NodeValue, key_path};
 use super::{compat, variables};
+use crate::masked_urls::mask_urls;
 
 /// The greatest number of errors that are reported for one layer.
 const MAX_PROBLEMS: usize = 100;
@@ -65,8 +67,15 @@ pub(crate) fn check(tree: &mut Node, problems: &mut Vec<Problem>) {
 
     found.sort_by(|a, b| sort_key(a).cmp(&sort_key(b)));
     if let Some(first) = found.get(MAX_PROBLEMS) {
-        let more = Problem::new(format!("only the first {MAX_PROBLEMS} errors are shown"));
-        let more = first.origin.iter().fold(more, |more, at| more.at(at));
+        let omitted = found.len() - MAX_PROBLEMS;
+        let message = format!(
+            "only the first {MAX_PROBLEMS} errors are listed, and at least {omitted} from here on are not"
+        );
+        let more = Problem {
+            hides_line: true,
+            omitted,
+            ..Problem::new(message).maybe_at(first.origin.as_ref())
+        };
         found.truncate(MAX_PROBLEMS);
         found.push(more);
     }
@@ -269,6 +278,9 @@ fn unknown_key(path: &[String], known: &[&str], at: &Origin) -> Problem {
     let Some((name, parent)) = path.split_last() else {
         return Problem::new("unknown key").at(at);
     };
+    if let Some(problem) = key_with_value(name, parent, known) {
+        return problem.at(at);
+    }
     let sibling = closest(name, known.iter().copied())
         .map(|sibling| [parent, &[sibling.to_owned()]].concat());
     // A key that exists in another map was probably written at the wrong depth.
@@ -290,6 +302,22 @@ fn unknown_key(path: &[String], known: &[&str], at: &Origin) -> Problem {
         .at(at)
 }
 
+/// The error for a key that contains its value because the space after the `:` is missing. The value can
+/// be a secret and is left out.
+fn key_with_value(name: &str, parent: &[String], known: &[&str]) -> Option<Problem> {
+    let (start, _) = name.split_once([':', '=', ' ', '\t'])?;
+    let start = start.trim_matches(['"', '\'']);
+    let key = key_path(&[parent, &[start.to_owned()]].concat());
+    Some(match known.contains(&start) {
+        true => Problem::new(format!("`{key}` is not followed by `: ` and its value"))
+            .hint(format!("write a space after the colon: `{start}: …`"))
+            .key(key),
+        false => Problem::new(format!("unknown key `{key}…`"))
+            .maybe_hint(did_you_mean(start, known.iter().copied()))
+            .key(key),
+    })
+}
+
 fn list_hint(at: &Origin) -> String {
     match at.source.location {
         Location::Variable { .. } | Location::Flag(_) => {
@@ -299,8 +327,12 @@ fn list_hint(at: &Origin) -> String {
     }
 }
 
-/// Quotes a value for a message: shortened, and escaped for a terminal.
+/// Quotes a value for a message: shortened, without secrets, and escaped for a terminal.
 fn quoted(text: &str) -> String {
+    if can_contain_token(text) {
+        return "`***`".to_owned();
+    }
+    let text = mask_urls(text);
     let shown: String = text.chars().take(60).collect();
     let more = if shown.len() < text.len() { "…" } else { "" };
     format!("`{}{more}`", crate::paths::escaped(shown.as_bytes()))

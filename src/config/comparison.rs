@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::file;
+use super::location::LayerKind;
 use super::tree::{Map, Node};
 
 /// The projects that a change of the configuration file is about.
@@ -28,10 +29,8 @@ pub(crate) struct ChangedEntries {
 /// Compares two versions of the file at `path`. Only a change of `projects.NAME` is about one
 /// project. Comments and the order of keys do not matter.
 pub(crate) fn compare(path: &Path, before: &[u8], after: &[u8]) -> ConfigChange {
-    let sections = (
-        file::earlier_section(path, before),
-        file::earlier_section(path, after),
-    );
+    let section = |bytes| file::section_of_text(path, bytes, LayerKind::Workspace, Path::new("/"));
+    let sections = (section(before), section(after));
     let (Ok(Some(before)), Ok(Some(after))) = sections else {
         return ConfigChange::All;
     };

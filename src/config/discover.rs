@@ -193,6 +193,7 @@ impl OuterWorkspace<'_> {
         let mut variables = Variables::of_process(&self.request.environment, self.root);
         variables.read_file(&mut ignored);
         let loader = Loader {
+            workspace_text: None,
             root: self.root.to_owned(),
             environment: variables.all(),
             ownership: self.ownership,

@@ -13,6 +13,7 @@ use super::schema::{self, Meaning, Shape};
 use super::tree::{Node, NodeValue, is_combined, key_path};
 use super::values::without_secrets;
 use super::{compat, toml};
+use crate::masked_urls::mask_urls;
 use crate::paths::escaped;
 
 /// An explained key. Secrets are masked.
@@ -274,11 +275,27 @@ fn masked(path: &[String], node: &Node) -> Value {
     match &node.value {
         NodeValue::Text(text) => {
             let text = without_secrets(path, text);
+            let text = mask_urls(&text).into_owned();
             match schema::shape(path) {
                 Some(Shape::Boolean | Shape::Number) => text.parse().unwrap_or(Value::String(text)),
                 _ => Value::String(text),
             }
         }
-        _ => node.to_json(),
+        _ => without_accounts(node.to_json()),
+    }
+}
+
+/// Masks the accounts of URLs in the texts of a value.
+fn without_accounts(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(mask_urls(&text).into_owned()),
+        Value::Array(list) => list.into_iter().map(without_accounts).collect(),
+        Value::Object(map) => {
+            let entries = map.into_iter();
+            entries
+                .map(|(key, value)| (key, without_accounts(value)))
+                .collect()
+        }
+        other => other,
     }
 }

@@ -70,10 +70,14 @@ pub(crate) fn section_of_directory(directory: &Path) -> Option<Node> {
     problems.is_empty().then_some(section.tree)
 }
 
-/// Reads the section `codex` of `bytes`, an earlier version of the file at `path`.
-pub(super) fn earlier_section(path: &Path, bytes: &[u8]) -> Result<Option<CodexSection>, Problem> {
-    let location = Location::File(path.to_owned());
-    let whole = Origin::whole(LayerKind::Workspace, location, Path::new("/"));
+/// Reads the section `codex` of `bytes`, another version of the file at `path`.
+pub(super) fn section_of_text(
+    path: &Path,
+    bytes: &[u8],
+    layer: LayerKind,
+    base: &Path,
+) -> Result<Option<CodexSection>, Problem> {
+    let whole = Origin::whole(layer, Location::File(path.to_owned()), base);
     section_of(parse(path, bytes, &whole)?)
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 
 use super::configuration::Configuration;
+use super::configured_secrets::ConfiguredSecrets;
 use super::diagnostics::Diagnostics;
 use super::layers::{self, Layer, Layers};
 use super::loader::Loader;
@@ -15,6 +16,7 @@ use super::problem::{Problem, Problems};
 use super::request::LoadRequest;
 use super::variables::{self, Variables};
 use super::{discover, file, members, tree};
+use crate::paths::shown;
 
 /// Loads the configuration. Returns all of its problems as one error.
 pub fn load(request: &LoadRequest) -> Result<Configuration, Problems> {
@@ -59,6 +61,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         root: root.clone(),
         environment: variables.all(),
         ownership: &ownership,
+        workspace_text: request.config_text.as_deref(),
     };
     let (organization, undetected) = detected_organization(request, &root);
 
@@ -76,7 +79,7 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
     layers.add(members.layer);
 
     let (environment_name, environment_origin) = environment_name(request, &variables).unzip();
-    let configuration = Configuration {
+    let mut configuration = Configuration {
         raw: extract(&layers.merged(), &layers, &mut diagnostics.problems),
         file: discovered.file,
         environment: variables.of_run(),
@@ -91,7 +94,24 @@ pub(crate) fn gather(request: &LoadRequest) -> (Configuration, Vec<Problem>) {
         root,
         layers,
     };
-    (configuration, diagnostics.problems)
+    if let Some(problem) = unusable_root(&configuration.root) {
+        return (configuration, vec![problem]);
+    }
+    let secrets = ConfiguredSecrets::of(&configuration);
+    let mut problems = diagnostics.problems;
+    problems.extend(secrets.misplaced(&configuration));
+    secrets.mask(&mut problems);
+    secrets.mask(&mut configuration.warnings);
+    (configuration, problems)
+}
+
+/// The error for a workspace whose path is not UTF-8, which no value of the configuration can hold.
+pub(crate) fn unusable_root(root: &Path) -> Option<Problem> {
+    let is_text = root.to_str().is_some();
+    (!is_text).then(|| {
+        let message = format!("the path of the workspace, `{}`, is not UTF-8", shown(root));
+        Problem::new(message).hint("rename the directory, or move the workspace")
+    })
 }
 
 /// Reads the layer of the user's own file. Only variables of the process are expanded in it: the
@@ -107,6 +127,7 @@ fn user_layer(
         root: directory.clone(),
         environment: &request.environment,
         ownership,
+        workspace_text: None,
     };
     loader.layer(LayerKind::User, &file, &directory, diagnostics)
 }

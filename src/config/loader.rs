@@ -20,6 +20,8 @@ pub(crate) struct Loader<'e> {
     /// The variables for `${VAR}`.
     pub(crate) environment: &'e Environment,
     pub(crate) ownership: &'e Ownership<'e>,
+    /// The text of the workspace's file, if it is not read from the disk.
+    pub(crate) workspace_text: Option<&'e str>,
 }
 
 impl Loader<'_> {
@@ -44,7 +46,12 @@ impl Loader<'_> {
         base: &Path,
         diagnostics: &mut Diagnostics,
     ) -> Option<Node> {
-        let CodexSection { mut tree, is_flat } = match file::section(file, kind, base) {
+        let text = self.workspace_text.filter(|_| kind == LayerKind::Workspace);
+        let section = match text {
+            Some(text) => file::section_of_text(file, text.as_bytes(), kind, base),
+            None => file::section(file, kind, base),
+        };
+        let CodexSection { mut tree, is_flat } = match section {
             Ok(section) => section?,
             Err(problem) => {
                 diagnostics.problems.push(problem);

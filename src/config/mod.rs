@@ -21,6 +21,7 @@ pub(crate) mod check;
 pub(crate) mod comparison;
 pub(crate) mod compat;
 mod configuration;
+mod configured_secrets;
 mod diagnostics;
 mod discover;
 mod dotenv;
@@ -43,6 +44,7 @@ pub(crate) mod scalar;
 pub(crate) mod schema;
 mod schema_fragments;
 pub(crate) mod source_line;
+mod token_shape;
 mod toml;
 pub(crate) mod tree;
 pub(crate) mod values;
@@ -52,6 +54,7 @@ pub(crate) mod yaml_edit;
 pub(crate) mod yaml_section;
 
 pub use configuration::Configuration;
+pub(crate) use configured_secrets::ConfiguredSecrets;
 pub use enums::Direction;
 pub(crate) use enums::{
     AutoMerge, CheckMode, CloneStrategy, DirtyMode, ForgeChoice, OnDeclined, OnDrift, PushMode,
@@ -59,12 +62,13 @@ pub(crate) use enums::{
 };
 pub use explain::{Explanation, Given};
 pub(crate) use file::{ENDINGS, section_of_directory};
-pub(crate) use load::gather;
 pub use load::load;
+pub(crate) use load::{gather, unusable_root};
 pub use location::{LayerKind, Location, Origin, Source};
 pub use problem::{Problem, Problems};
 pub use request::{DetectOrganization, FlagValue, LoadRequest};
 pub use schema::{Meaning, schema};
+pub(crate) use token_shape::can_contain_token;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@
 use std::fmt;
 
 use super::location::Origin;
+use super::token_shape::can_contain_token;
+use crate::masked_urls::mask_urls;
 use crate::paths::escaped;
 
 /// An error or a warning. It never contains a secret.
@@ -18,17 +20,23 @@ pub struct Problem {
     pub origin: Option<Origin>,
     /// A way to fix the problem.
     pub hint: Option<String>,
+    /// Whether the line at the location contains a secret, so that it must not be shown.
+    pub(crate) hides_line: bool,
+    /// The number of further errors that this one stands for, because they are not listed.
+    pub(crate) omitted: usize,
 }
 
 impl Problem {
     /// A problem without a location. The message and the hint can quote a file or a variable, so
-    /// control characters in them are escaped.
+    /// control characters in them are escaped, and what looks like a secret is masked.
     pub fn new(message: impl Into<String>) -> Self {
         Self {
-            message: escaped(message.into().as_bytes()).to_string(),
+            message: shown(&message.into()),
             key: None,
             origin: None,
             hint: None,
+            hides_line: false,
+            omitted: 0,
         }
     }
 
@@ -48,13 +56,13 @@ impl Problem {
 
     /// Adds the key.
     pub fn key(mut self, key: impl Into<String>) -> Self {
-        self.key = Some(key.into());
+        self.key = Some(mask_urls(&key.into()).into_owned());
         self
     }
 
     /// Adds the hint.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(escaped(hint.into().as_bytes()).to_string());
+        self.hint = Some(shown(&hint.into()));
         self
     }
 
@@ -65,6 +73,26 @@ impl Problem {
             None => self,
         }
     }
+}
+
+/// A text that can quote others: without secrets, and with control characters escaped.
+fn shown(text: &str) -> String {
+    let text = mask_urls(text);
+    let text = match can_contain_token(&text) {
+        true => without_quoted_secrets(&text),
+        false => text.into_owned(),
+    };
+    escaped(text.as_bytes()).to_string()
+}
+
+/// `text` with `***` for the parts in backticks that have the format of a secret.
+fn without_quoted_secrets(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let masked = parts.map(|(number, part)| match number % 2 == 1 {
+        true if can_contain_token(part) => "***",
+        _ => part,
+    });
+    masked.collect::<Vec<_>>().join("`")
 }
 
 impl fmt::Display for Problem {
@@ -91,9 +119,10 @@ impl Problems {
         Err(Self(problems))
     }
 
-    /// The number of problems.
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
+    /// The number of problems, also of those that are not listed.
+    pub(crate) fn total(&self) -> usize {
+        let counts = self.0.iter().map(|problem| problem.omitted.max(1));
+        counts.sum()
     }
 
     /// The problems as a list.

@@ -15,6 +15,8 @@ pub struct LoadRequest {
     pub environment: Environment,
     /// The file of `--config-file`, which is used instead of searching for the workspace's file.
     pub config_file: Option<PathBuf>,
+    /// The text of that file, instead of the one on disk.
+    pub(crate) config_text: Option<String>,
     /// The directory that holds the user's `fractary/config.*`.
     pub user_config_dir: Option<PathBuf>,
     /// The user's state directory.

@@ -10,6 +10,7 @@ use std::path::Path;
 
 use super::file;
 use super::location::{LayerKind, Location, Origin};
+use super::token_shape::can_contain_token;
 use super::tree::{Node, NodeValue};
 use super::values::is_secret;
 use crate::platform::is_special;
@@ -67,7 +68,10 @@ impl SourceLine {
         let index = usize::try_from(line).ok()?.checked_sub(1)?;
         let shown = text.lines().nth(index)?;
         let is_printable = |c: char| c == '\t' || !(c.is_control() || is_invisible(c));
-        if !shown.chars().all(is_printable) || can_be_secret(text, index, secrets) {
+        if !shown.chars().all(is_printable)
+            || can_be_secret(text, index, secrets)
+            || can_contain_token(shown)
+        {
             return None;
         }
 
@@ -83,6 +87,15 @@ impl SourceLine {
             span: start..start + value_length(&shown[start..]),
         })
     }
+}
+
+/// The line of a configuration file at `origin`, which can contain a secret.
+pub(super) fn line_at(origin: &Origin) -> Option<String> {
+    let Location::File(path) = &origin.source.location else {
+        return None;
+    };
+    let index = usize::try_from(origin.line).ok()?.checked_sub(1)?;
+    contents(path)?.lines().nth(index).map(str::to_owned)
 }
 
 /// Reads a file again, unless it is a pipe or very large.
@@ -253,6 +266,7 @@ mod tests {
             ("  two two", false),
             ("a\u{202e}b", false),
             ("a\u{1b}[31mb", false),
+            ("jbos: ghp_0a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R", false),
         ] {
             assert_eq!(shows(line, 1, Some(&secrets)), is_shown, "{line}");
         }

@@ -30,6 +30,9 @@ pub(super) const DUPLICATE_HINT: &str = "keep one of them";
 const QUOTE_HINT: &str =
     "quote it, as in `\"*.md\"`: YAML gives its first character a meaning of its own";
 
+/// The hint for a text in a list or map in brackets that contains braces or brackets.
+const QUOTE_BRACES_HINT: &str = "quote it, as in `\"${TOKEN}\"` or `\"docs/{a,b}/**\"`: braces have a meaning of their own in YAML";
+
 /// Reads one document; `None` if it is empty.
 pub(crate) fn parse(text: &str, whole: &Origin) -> Result<Option<Node>, Malformed> {
     let options = serde_saphyr::options! {
@@ -51,7 +54,8 @@ pub(crate) fn parse(text: &str, whole: &Origin) -> Result<Option<Node>, Malforme
             let hint = match duplicate {
                 true => Some(DUPLICATE_HINT),
                 false if reason == TOO_LARGE => None,
-                false => is_unquoted(text, line, column).then_some(QUOTE_HINT),
+                false if is_unquoted(text, line, column) => Some(QUOTE_HINT),
+                false => has_unquoted_braces(text, line).then_some(QUOTE_BRACES_HINT),
             };
             Malformed {
                 reason,
@@ -91,6 +95,34 @@ fn is_unquoted(text: &str, line: u32, column: u32) -> bool {
         .unwrap_or_default()
         .trim();
     value.starts_with(['{', '[']) && value.contains(['}', ']']) && !value.ends_with(['}', ']'])
+}
+
+/// Whether a line has a text with a brace inside, without quotes, in a list or map in brackets.
+fn has_unquoted_braces(text: &str, line: u32) -> bool {
+    let index = (line as usize).checked_sub(1);
+    let Some(line) = index.and_then(|index| text.lines().nth(index)) else {
+        return false;
+    };
+    let mut quote = None;
+    let mut depth = 0;
+    let mut before = ' ';
+    for c in line.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if matches!(c, '"' | '\'') => quote = Some(c),
+            None if c == '#' && before == ' ' => return false,
+            None if matches!(c, '{' | '[') => {
+                if depth > 0 && !matches!(before, ' ' | ',' | '{' | '[') {
+                    return true;
+                }
+                depth += 1;
+            }
+            None => {}
+        }
+        before = c;
+    }
+    false
 }
 
 /// The parser's message without the position, which is shown in this program's own form.
@@ -404,7 +436,10 @@ mod tests {
             ("- [ab]*.md", true),
             ("[*.md, b]", true),
             ("[a, !b]", true),
+            ("[docs/{a,b}/**]", true),
+            ("{ t: ${TOKEN} }", true),
             ("[a", false),
+            ("[a, {b: 1}", false),
         ] {
             let malformed = parse(&format!("a:\n  {value}\n"), &origin()).err().unwrap();
             assert_eq!(malformed.hint.is_some(), is_hinted, "{value}");

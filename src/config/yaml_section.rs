@@ -2,17 +2,19 @@
 
 use std::path::Path;
 
-use super::file;
 use super::location::{LayerKind, Location, Origin};
 use super::problem::Problem;
 use super::tree::{Map, Node};
 use super::yaml;
+use super::{compat, file};
 
 /// The top level of a configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Sections {
     /// Whether the file has a section `codex`.
     pub(crate) has_codex: bool,
+    /// Whether the file has the keys of the codex at its top level instead.
+    pub(crate) is_flat: bool,
     /// The other sections, in name order.
     pub(crate) others: Vec<String>,
 }
@@ -30,6 +32,7 @@ pub(crate) fn sections(path: &Path) -> Result<Sections, Problem> {
         has_codex: map
             .get(CODEX)
             .is_some_and(|entry| entry.node.is_something()),
+        is_flat: !map.contains_key(CODEX) && compat::is_flat(&document),
         others: map.keys().filter(|name| *name != CODEX).cloned().collect(),
     })
 }

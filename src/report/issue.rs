@@ -63,7 +63,8 @@ impl Issue {
 
     /// Adds the line of the file that the issue is about.
     pub(crate) fn with_source(mut self, problem: &Problem) -> Self {
-        self.source = problem.origin.as_ref().and_then(SourceLine::read);
+        let origin = problem.origin.as_ref().filter(|_| !problem.hides_line);
+        self.source = origin.and_then(SourceLine::read);
         self
     }
 }

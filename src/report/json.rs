@@ -11,6 +11,7 @@ use super::ErrorReport;
 use super::rfc3339;
 use crate::checks::{ContentCheck, Finding, Severity};
 use crate::config::Direction;
+use crate::masked_urls::mask_accounts;
 use crate::outcome::{
     self, Orphan, OthersChange, PlanDifference, ProjectReport, ProjectSelection, Proposal,
     ProposalState, Pushed, Status, SyncBranch, SyncError, SyncOutcome, Totals, Warning,
@@ -329,7 +330,7 @@ impl WarningDocument {
     pub(crate) fn new(warning: &Warning) -> Self {
         Self {
             project: warning.project.as_ref().map(ToString::to_string),
-            message: warning.message.clone(),
+            message: mask_accounts(&warning.message).into_owned(),
         }
     }
 }

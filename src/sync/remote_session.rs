@@ -272,6 +272,7 @@ pub(super) fn find_branches(
             url: transport.url().to_string(),
             head: refs.head.map(|(name, _)| name),
             environment: request.workspace.environment_name.clone(),
+            is_created: remote.create,
         });
     }
     Ok(refs)

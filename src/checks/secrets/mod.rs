@@ -93,6 +93,11 @@ pub(super) fn detect(contents: &[u8]) -> Vec<Detection> {
     detections.map(|(_, detection)| detection).collect()
 }
 
+/// Whether a text contains a secret, by its format or by what precedes it.
+pub(crate) fn contains_secret(text: &[u8]) -> bool {
+    !detect(text).is_empty()
+}
+
 /// The secrets that were found: their ends and what is reported, by their starts.
 #[derive(Default)]
 struct FoundSecrets(BTreeMap<usize, (usize, Detection)>);

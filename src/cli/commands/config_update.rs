@@ -2,22 +2,18 @@
 //! directory.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
-use std::path::Path;
 
 use serde_json::Value;
 
+use super::config_check;
 use super::init::{Existing, mcp_option_is_ignored, write_configuration};
 use crate::cli::args::ConfigUpdateArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
-use crate::cli::exit;
 use crate::config::tree::key_path;
 use crate::config::yaml_edit;
-use crate::config::{Problem, Problems};
 use crate::event::Event;
 use crate::paths::{FRACTARY_DIR, shown};
-use crate::platform;
 use crate::report::configuration::{REPORT_VERSION, UpdateReport};
 
 /// Runs the command and returns its result. Warnings are also printed.
@@ -31,8 +27,16 @@ pub(super) fn update(
     let directory = context.directory()?.join(FRACTARY_DIR);
     let existing = Existing::find(&directory)?;
     let Some(path) = existing.with_codex_section() else {
-        let message = format!("`{}` has no file with a section `codex`", shown(&directory));
-        let hint = "change to the directory of the configuration, or create one with `fractary-codex init`";
+        let (message, hint) = match existing.flat() {
+            Some(path) => (
+                format!("`{}` has its keys at the top level", shown(path)),
+                "write the keys below `codex:` first",
+            ),
+            None => (
+                format!("`{}` has no file with a section `codex`", shown(&directory)),
+                "change to the directory of the configuration, or create one with `fractary-codex init`",
+            ),
+        };
         return Err(CommandError::usage(message).hint(hint));
     };
 
@@ -74,7 +78,10 @@ pub(super) fn update(
     }
 
     if !updated.is_empty() {
-        check(context, path, &existing.text, &text)?;
+        let errors = config_check::new_errors(context, path, &existing.text, &text)?;
+        if !errors.is_empty() {
+            return Err(config_check::rejected(path, "changed", errors));
+        }
         write_configuration(path, &text)?;
     }
     warnings.extend(problems(context));
@@ -172,51 +179,6 @@ fn add_kept(new: &mut Value, old: Option<&Value>) -> Vec<String> {
     elements.retain(|element| !old.contains(element));
     elements.splice(0..0, old);
     kept
-}
-
-/// Checks that the new text of the file at `path` has no errors that the old one does not have.
-fn check(context: &Context, path: &Path, old: &str, new: &str) -> Result<(), CommandError> {
-    let known = errors_with(context, path, old)?;
-    let errors = errors_with(context, path, new)?.into_iter();
-    let is_new = |error: &Problem| {
-        let is_same = |one: &Problem| one.message == error.message && one.key == error.key;
-        !known.iter().any(is_same)
-    };
-    let Some(error) = errors.into_iter().find(is_new) else {
-        return Ok(());
-    };
-    let message = format!("`{}` is not changed: {}", shown(path), error.message);
-    let hints = error.hint.into_iter().collect();
-    Err(CommandError::new(
-        exit::CONFIGURATION,
-        "configuration",
-        message,
-        hints,
-    ))
-}
-
-/// The errors of the configuration if the file at `path` had this text. It is loaded from a
-/// temporary file beside it.
-fn errors_with(context: &Context, path: &Path, text: &str) -> Result<Vec<Problem>, CommandError> {
-    let failed = |error: io::Error| {
-        let directory = shown(path.parent().unwrap_or(path)).to_string();
-        let message = format!(
-            "cannot write to `{directory}`: {}",
-            platform::words_of(&error)
-        );
-        CommandError::new(exit::CONFIGURATION, "configuration", message, Vec::new())
-    };
-    let ending = path.extension().unwrap_or_default();
-    let mut suffix = std::ffi::OsString::from(".");
-    suffix.push(ending);
-    let mut file = tempfile::Builder::new()
-        .prefix(".config-")
-        .suffix(&suffix)
-        .tempfile_in(path.parent().unwrap_or(path))
-        .map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)?;
-    let loaded = context.try_load_file(file.path())?;
-    Ok(loaded.err().map(Problems::into_vec).unwrap_or_default())
 }
 
 /// The errors and warnings of the configuration.

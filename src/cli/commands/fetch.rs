@@ -14,6 +14,7 @@ use crate::cli::args::FetchArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::exit;
+use crate::masked_urls::mask_urls;
 use crate::paths::{escaped, shown};
 use crate::report::fetch::{
     FetchFailure, FetchReport, FetchResult, FetchedDocument, FetchedFrom, encode,
@@ -83,7 +84,7 @@ fn report(outcome: &FetchOutcome, workspace: &Workspace) -> FetchReport {
     let failures = outcome.failures.iter().map(|(uri, error)| {
         let error = CommandError::from(error);
         let failure = FetchFailure {
-            uri: escaped(uri.as_bytes()).to_string(),
+            uri: escaped(mask_urls(uri).as_bytes()).to_string(),
             error: error.report,
         };
         (failure, error.exit)

@@ -6,6 +6,7 @@ pub(crate) mod cache;
 mod codex_query;
 pub(crate) mod completions;
 pub(crate) mod config;
+mod config_check;
 mod config_update;
 pub(crate) mod doctor;
 mod document_target;

@@ -7,6 +7,7 @@ use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::exit;
 use crate::forge::web_page::KnownForges;
+use crate::masked_urls::mask_urls;
 use crate::report::json::WarningDocument;
 use crate::report::query::QueriedCodex;
 use crate::report::trace::{TraceFailure, TraceReport, TraceResult, TracedFileDocument};
@@ -39,7 +40,7 @@ fn report(arguments: &TraceArgs, context: &Context) -> Result<TraceReport, Comma
     let failures = outcome.failures.iter().map(|(argument, error)| {
         let error = CommandError::from(error);
         let failure = TraceFailure {
-            argument: argument.clone(),
+            argument: mask_urls(argument).into_owned(),
             error: error.report,
         };
         (failure, error.exit)

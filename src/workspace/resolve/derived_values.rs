@@ -1,9 +1,11 @@
 //! The values of keys that no layer sets, or that an environment replaces: the resolution of the
 //! workspace derives them from other keys.
 
+use std::path::Path;
+
 use super::remote_settings;
 use crate::config::{Configuration, layers};
-use crate::paths::{escaped, shown};
+use crate::paths::{absolute, escaped, shown};
 use crate::workspace::settings::Workspace;
 
 /// A value that is derived from other keys.
@@ -67,7 +69,7 @@ impl<'c> DerivedValues<'c> {
                 let root = &project(name)?.root;
                 let source = if self.configuration.raw.project.as_deref() == Some(*name) {
                     "the root of the workspace"
-                } else if self.configuration.raw.projects.contains_key(*name) {
+                } else if *root == absolute(&self.configuration.root, Path::new(name)) {
                     "the directory with the name of the project"
                 } else {
                     "`workspace.members`"

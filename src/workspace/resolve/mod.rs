@@ -23,7 +23,9 @@ use findings::Findings;
 
 use super::settings::Workspace;
 use crate::config::problem::closest;
-use crate::config::{self, Configuration, LoadRequest, Problem, Problems, layers};
+use crate::config::{
+    self, Configuration, ConfiguredSecrets, LoadRequest, Problem, Problems, layers,
+};
 
 /// Loads the configuration and resolves the workspace. Returns the problems of both as one error.
 ///
@@ -47,6 +49,9 @@ use crate::config::{self, Configuration, LoadRequest, Problem, Problems, layers}
 /// ```
 pub fn load(request: &LoadRequest) -> Result<(Configuration, Workspace), Problems> {
     let (mut configuration, mut problems) = config::gather(request);
+    if let Some(problem) = config::unusable_root(&configuration.root) {
+        return Err(problem.into());
+    }
     let (workspace, findings) = resolve(&configuration);
     configuration.warn(findings.warnings);
 
@@ -59,6 +64,9 @@ pub fn load(request: &LoadRequest) -> Result<(Configuration, Workspace), Problem
         .collect();
     problems.extend(findings.errors);
     problems.extend(missing);
+    let secrets = ConfiguredSecrets::of(&configuration);
+    secrets.mask(&mut problems);
+    secrets.mask(&mut configuration.warnings);
     match (Problems::none_of(problems), workspace) {
         (Ok(()), Some(workspace)) => Ok((configuration, workspace)),
         (Err(problems), _) => Err(problems),

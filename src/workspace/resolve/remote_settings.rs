@@ -20,6 +20,16 @@ pub(super) const DEFAULT_ENVIRONMENT: [&str; 3] = ["sync", "environments", "prod
 /// environment. `None` means that the remote's HEAD decides.
 pub(super) fn branch(configuration: &Configuration, findings: &mut Findings) -> Option<String> {
     let raw = &configuration.raw;
+    let selected = configuration.environment_name.as_deref();
+    let default =
+        (selected.is_none() && raw.remote.branch.is_none()).then_some(DEFAULT_ENVIRONMENT[2]);
+    for (name, branch) in raw.sync.environments.iter().flatten() {
+        // The branch of the selected environment is checked below.
+        if ![selected, default].contains(&Some(name.as_str())) {
+            let path = ["sync", "environments", name.as_str()];
+            check_branch(configuration, branch, &path, findings);
+        }
+    }
     let Some(name) = &configuration.environment_name else {
         let (branch, key) = match &raw.remote.branch {
             Some(branch) => (branch.clone(), &["remote", "branch"][..]),

@@ -373,3 +373,23 @@ fn workspace_is_found_through_a_link() {
         .json();
     assert_eq!(output["projects"][0]["root"], "services/billing");
 }
+
+#[test]
+fn root_of_a_member_with_settings_is_explained_by_the_members() {
+    let sandbox = workspace(
+        "codex:\n  organization: acme\n  codex_repo: codex\n  workspace: { members: [svc/a] }\n  projects: { beta: {} }\n",
+    );
+    sandbox.write(
+        "ws/svc/a/.fractary/config.yaml",
+        "codex: { project: alpha, sync: { prune: true } }\n",
+    );
+    std::fs::create_dir(sandbox.path("ws/beta")).unwrap();
+    for (name, source) in [
+        ("alpha", "`workspace.members`"),
+        ("beta", "the directory with the name of the project"),
+    ] {
+        let key = format!("projects.{name}.root");
+        let text = sandbox.run(&["config", "explain", &key]).code(0).stdout;
+        assert!(text.contains(source), "{text}");
+    }
+}

@@ -588,3 +588,40 @@ fn two_files_further_out_are_an_error_where_one_of_them_covers() {
         );
     }
 }
+
+#[test]
+fn errors_that_are_not_listed_are_counted() {
+    let keys = (0..150).map(|number| format!("  k{number:03}: 1\n"));
+    let sandbox = workspace(ONE.to_owned() + &keys.collect::<String>());
+    let output = sandbox.run(&["config", "validate"]).code(3);
+    let text = output.stderr;
+    assert!(
+        text.starts_with("error: 150 configuration errors\n"),
+        "{text}"
+    );
+    assert!(text.contains("at least 50 from here on are not"), "{text}");
+}
+
+#[test]
+fn branches_of_all_environments_are_checked() {
+    let sandbox = workspace(format!(
+        "{ONE}  sync: {{ environments: {{ staging: 'x y' }} }}\n"
+    ));
+    let text = sandbox.run(&["config", "validate"]).code(3).stderr;
+    assert!(text.contains("`x y` is not a branch name"), "{text}");
+    let text = sandbox.run(&["projects", "--env", "staging"]).stderr;
+    assert_eq!(text.matches("is not a branch name").count(), 1, "{text}");
+}
+
+#[test]
+fn path_of_the_workspace_that_is_not_text_is_named() {
+    let sandbox = workspace(ONE);
+    sandbox.write_bytes("ws", b"s\xff/.fractary/config.yaml", ONE);
+    let mut command = sandbox.program(&["config", "validate"]);
+    command.current_dir(sandbox.path("ws").join(OsStr::from_bytes(b"s\xff")));
+    let text = sandbox.finish(command).code(3).stderr;
+    assert!(
+        text.contains("is not UTF-8") && !text.contains("cache.dir"),
+        "{text}"
+    );
+}

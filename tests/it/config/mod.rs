@@ -1,5 +1,6 @@
 //! The configuration from the user's view: layers, keys, errors and schema.
 
+mod disclosure;
 mod environment;
 mod keys;
 mod layers;

@@ -41,6 +41,8 @@ pub(crate) struct Existing {
 impl Existing {
     /// Finds and reads the file in `directory`, the `.fractary` directory.
     pub(crate) fn find(directory: &Path) -> Result<Self, CommandError> {
+        let root = directory.parent().unwrap_or(directory);
+        reject_outside(directory, root)?;
         let candidates = ENDINGS.map(|ending| directory.join(format!("config.{ending}")));
         let mut existing = candidates
             .into_iter()
@@ -57,24 +59,13 @@ impl Existing {
             return Err(CommandError::usage(message).hint("keep one of them"));
         }
 
-        let root = directory.parent().unwrap_or(directory);
-        let target = resolved(&path);
-        if !target.starts_with(resolved(root)) {
-            let message = format!(
-                "`{}` is a symlink to `{}`, which is outside the workspace",
-                shown(&path),
-                shown(&target)
-            );
-            let hint = "remove the symlink, or edit that file";
-            return Err(CommandError::usage(message).hint(hint));
-        }
-
+        reject_outside(&path, root)?;
         if !path.exists() {
             return Ok(Self {
                 path: Some(path),
                 sections: Sections {
                     has_codex: true,
-                    others: Vec::new(),
+                    ..Sections::default()
                 },
                 text: String::new(),
             });
@@ -99,6 +90,11 @@ impl Existing {
     /// The path of the file, if it has a section `codex`.
     pub(crate) fn with_codex_section(&self) -> Option<&Path> {
         self.path.as_deref().filter(|_| self.sections.has_codex)
+    }
+
+    /// The path of the file, if it has the keys of the codex at its top level.
+    pub(crate) fn flat(&self) -> Option<&Path> {
+        self.path.as_deref().filter(|_| self.sections.is_flat)
     }
 
     /// Returns the text of `config.yaml` with `section` in it. Comments and the sections of other
@@ -156,8 +152,23 @@ impl Existing {
     }
 }
 
+/// Rejects a path that leads out of the workspace: nothing is written through such a link.
+fn reject_outside(path: &Path, root: &Path) -> Result<(), CommandError> {
+    let target = resolved(path);
+    if target.starts_with(resolved(root)) {
+        return Ok(());
+    }
+    let message = format!(
+        "`{}` is a symlink to `{}`, which is outside the workspace",
+        shown(path),
+        shown(&target)
+    );
+    let hint = "remove the symlink, or edit the configuration there";
+    Err(CommandError::usage(message).hint(hint))
+}
+
 /// The first lines of a new file.
 const HEADER: &str = "\
 # The projects that are published to the codex with `fractary codex sync --all`.
-# All keys and their defaults: `fractary codex config show`; their meaning: `fractary codex config schema`.
+# The values in effect: `fractary codex config show`; all keys, defaults and meanings: `fractary codex config schema`.
 ";
