@@ -19,6 +19,7 @@ use super::objects::commit::ParsedCommit;
 use super::objects::tree::{self, TreeError};
 use super::source_index::SourceIndex;
 use super::store::id_of;
+use crate::names::is_owner;
 use crate::object::{Mode, ObjectId};
 use crate::paths::shown;
 use crate::platform::OpenDirectory;
@@ -26,7 +27,7 @@ use crate::scan::{
     CommittedEntry, CommittedTree, EntriesByName, SourceObjects, UnreadableObject,
     UnusableRepository,
 };
-use crate::url::RemoteUrl;
+use crate::url::{InvalidUrl, RemoteUrl};
 
 /// A repository exists, but cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -313,6 +314,24 @@ impl SourceRepository {
         })
     }
 
+    /// Whether this is a linked worktree, which shares the repository of another directory.
+    pub(crate) fn is_worktree(&self) -> bool {
+        self.git().is_worktree()
+    }
+
+    /// The git directory that all worktrees of the repository share.
+    pub(crate) fn common_directory(&self) -> PathBuf {
+        let directory = self.git().commondir().to_owned();
+        directory.canonicalize().unwrap_or(directory)
+    }
+
+    /// Why the URL of the remote `origin` cannot be used, if there is one.
+    pub(crate) fn unusable_origin(&self) -> Option<InvalidUrl> {
+        let git = self.git();
+        let remote = git.find_remote("origin").ok()?;
+        RemoteUrl::parse(remote.url().ok()?, Path::new("/")).err()
+    }
+
     /// The URL of the remote `origin`.
     pub(crate) fn origin(&self) -> Option<RemoteUrl> {
         let git = self.git();
@@ -520,11 +539,8 @@ pub(crate) fn organization(directory: &Path) -> Result<Option<String>, Unreadabl
         return Ok(None);
     };
     let named = || {
-        let url = repository.origin()?;
-        url.host()?;
-        url.repository()
-            .split_once('/')
-            .map(|(organization, _)| organization.to_owned())
+        let organization = repository.origin()?.owner()?;
+        is_owner(&organization).then_some(organization)
     };
     Ok(named())
 }

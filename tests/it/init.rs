@@ -633,3 +633,196 @@ fn symlink_out_of_the_workspace_is_not_written_through() {
     let text = std::fs::read_to_string(sandbox.path("elsewhere/app.yaml")).unwrap();
     assert_eq!(text, "theme: dark\n");
 }
+
+#[test]
+fn keys_at_the_top_level_are_an_existing_configuration() {
+    let flat = "organization: acme\ncodex_repo: codex.acme.com\nproject: flat\nsync:\n  to_codex:\n    exclude: ['docs/private/**']\n";
+    let sandbox = Sandbox::new();
+    sandbox.write("ws/.fractary/config.yaml", flat);
+    let error = sandbox.run(&["init"]).code(2).stderr;
+    assert!(
+        error.contains("at its top level") && error.contains("--force"),
+        "{error}"
+    );
+    let error = sandbox
+        .run(&["config", "update", "--organization", "x"])
+        .code(2)
+        .stderr;
+    assert!(error.contains("write the keys below `codex:`"), "{error}");
+    let file = std::fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
+    assert_eq!(file, flat);
+    let text = sandbox.run(&["init", "--force"]).code(0).stdout;
+    assert!(text.contains("are no longer read"), "{text}");
+}
+
+#[test]
+fn secrets_and_names_of_persons_are_not_written() {
+    for (option, value) in [
+        ("--url", "https://u:s3cretPassw0rd@git.acme.com/x.git"),
+        (
+            "--url",
+            "https://git.acme.com/x.git?private_token=s3cretPassw0rd",
+        ),
+        ("--url", "u:s3cretPassw0rd@git.acme.com/x.git"),
+        (
+            "--codex-repo",
+            "https://u:s3cretPassw0rd@git.acme.com/x.git",
+        ),
+        (
+            "--organization",
+            "https://s3cretPassw0rd@git.acme.com/x.git",
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        let output = sandbox.run(&["init", option, value]).code(2);
+        assert!(output.stderr.contains("remote.token"), "{}", output.stderr);
+        assert!(!output.stderr.contains("s3cret"), "{}", output.stderr);
+        assert!(!sandbox.path("ws/.fractary").exists());
+    }
+    for (origin, url) in [
+        (
+            "ghp_0a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R@git.acme.com:team/web.git",
+            "git.acme.com:team/codex.team.com.git",
+        ),
+        (
+            "ssh://ada@git.acme.com:2222/team/web.git",
+            "ssh://git.acme.com:2222/team/codex.team.com.git",
+        ),
+        (
+            "git@git.acme.com:team/web.git",
+            "git@git.acme.com:team/codex.team.com.git",
+        ),
+        (
+            "https://ada@git.acme.com/team/web.git",
+            "https://git.acme.com/team/codex.team.com.git",
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        repository(&sandbox, "ws", origin);
+        let output = sandbox.run(&["init", "--json"]).code(0);
+        assert!(
+            !output.stdout.contains("ghp_") && !output.stdout.contains("ada"),
+            "{}",
+            output.stdout
+        );
+        let remarks = output.json()["remarks"].to_string();
+        let has_note = origin.contains("ghp_") || origin.starts_with("ssh://ada");
+        assert_eq!(remarks.contains("without the user"), has_note, "{origin}");
+        assert_eq!(value(&sandbox, "remote.url"), url);
+    }
+}
+
+#[test]
+fn nothing_is_written_that_is_not_valid_or_outside() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("out")).unwrap();
+    std::os::unix::fs::symlink("../out", sandbox.path("ws/.fractary")).unwrap();
+    let error = sandbox
+        .run(&["init", "--organization", "acme"])
+        .code(2)
+        .stderr;
+    assert!(error.contains("outside the workspace"), "{error}");
+    assert!(!sandbox.path("out/config.yaml").exists());
+
+    let sandbox = Sandbox::new();
+    repository(&sandbox, "ws/api", "https://github.com/acme/api.git");
+    sandbox.write(
+        "ws/api/.fractary/config.yaml",
+        "codex: { organization: acme, codex_repo: c1 }\n",
+    );
+    for (arguments, reason) in [
+        (
+            &["--organization", "a b"][..],
+            "cannot be part of a repository's URL",
+        ),
+        (
+            &["--codex-repo", "x/y"],
+            "cannot be part of a repository's URL",
+        ),
+        (
+            &["--organization", "other"],
+            "`organization` is `acme` here, but `other`",
+        ),
+        (&["--url", "htps://h/x.git"], "`remote.url`"),
+    ] {
+        for dry_run in [&[][..], &["--dry-run"]] {
+            let output = sandbox
+                .run(&[&["init"], arguments, dry_run].concat())
+                .code(3);
+            assert!(output.stderr.contains(reason), "{}", output.stderr);
+            assert!(!sandbox.path("ws/.fractary").exists());
+        }
+    }
+}
+
+#[test]
+fn unusual_directories_are_left_out_with_a_remark() {
+    let sandbox = Sandbox::new();
+    repository(&sandbox, "ws/a", "https://github.com/Acme/a.git");
+    repository(&sandbox, "ws/b", "https://github.com/acme/b.git");
+    let git = |arguments: &[&str]| sandbox.git(&sandbox.path("ws/a"), arguments);
+    git(&["commit", "-q", "--allow-empty", "-m", "first"]);
+    git(&["worktree", "add", "-q", "../a-hotfix"]);
+    let report = sandbox.run(&["init", "--json"]).code(0).json();
+    let remarks = report["remarks"].to_string();
+    assert!(
+        remarks.contains("`a-hotfix` is a worktree of the repository in `a`"),
+        "{remarks}"
+    );
+    assert_eq!(report["projects"].as_array().unwrap().len(), 2);
+    assert_eq!(report["organization"], "Acme");
+
+    let sandbox = Sandbox::new();
+    repository(&sandbox, "ws", "https://github.com/acme/ws.git");
+    sandbox.write("ws/package.json", r#"{ "workspaces": ["packages/*"] }"#);
+    sandbox.write("ws/packages/a/package.json", "{}");
+    sandbox.write("out/package.json", "{}");
+    for (target, link) in [("../../out", "out"), ("a", "again")] {
+        std::os::unix::fs::symlink(target, sandbox.path(&format!("ws/packages/{link}"))).unwrap();
+    }
+    let text = sandbox.run(&["init"]).code(0).stdout;
+    assert!(text.contains("`packages/out` is left out"), "{text}");
+    let listed = sandbox.run(&["projects", "--json"]).code(0).json();
+    assert_eq!(listed["projects"].as_array().unwrap().len(), 1, "{text}");
+}
+
+#[test]
+fn remotes_name_the_organization_or_say_why_not() {
+    for (origin, organization, reason) in [
+        ("https://dev.azure.com/acme/Proj/_git/web", Some("acme"), ""),
+        ("git@ssh.dev.azure.com:v3/acme/Proj/web", Some("acme"), ""),
+        (
+            "https://git.acme.com/a%20b/web.git",
+            None,
+            "`a b` in the URL",
+        ),
+        ("https://github.com/${X}/web.git", None, "`${X}` in the URL"),
+        ("git@[::1]:acme/web.git", None, "the remote `origin`"),
+    ] {
+        let sandbox = Sandbox::new();
+        repository(&sandbox, "ws", origin);
+        let report = sandbox.run(&["init", "--dry-run", "--json"]).code(0).json();
+        assert_eq!(
+            report["organization"].as_str(),
+            organization,
+            "{origin}: {report}"
+        );
+        let error = report["organization_error"].as_str().unwrap_or_default();
+        assert!(error.contains(reason), "{origin}: {error}");
+    }
+
+    // The name of the parent directory only matters if it is a project.
+    let sandbox = Sandbox::new();
+    for name in ["a", "b"] {
+        let path = format!("ws/项目/{name}");
+        repository(
+            &sandbox,
+            &path,
+            &format!("https://github.com/acme/{name}.git"),
+        );
+    }
+    sandbox.run(&["-C", "项目", "init"]).code(0);
+    std::fs::create_dir(sandbox.path("ws/___")).unwrap();
+    let error = sandbox.run(&["-C", "___", "init"]).code(2).stderr;
+    assert!(error.contains("--project NAME"), "{error}");
+}

@@ -1,12 +1,14 @@
 //! Checkouts: directories of git repositories, with what their remotes and their own configuration
 //! files say about the codex.
 
+use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::codex::source_repository::{SourceRepositories, UnreadableRepository};
 use crate::config;
-use crate::url::RemoteUrl;
+use crate::paths::shown;
+use crate::url::{InvalidUrl, RemoteUrl};
 
 /// How many levels below a directory its checkouts are searched for.
 const DEPTH: usize = 3;
@@ -18,6 +20,11 @@ pub(super) struct Checkout {
     pub(super) directory: PathBuf,
     /// The remote `origin`, if it is on another machine.
     pub(super) remote: Result<Option<RemoteUrl>, UnreadableRepository>,
+    /// Why the URL of the remote `origin` cannot be used, if there is one.
+    pub(super) unusable_origin: Option<InvalidUrl>,
+    /// The git directory that all worktrees of the repository share, and whether this is not the first
+    /// of them.
+    shared_with: Option<(PathBuf, bool)>,
     /// What the checkout's own configuration file says.
     pub(super) own: OwnKeys,
 }
@@ -50,7 +57,7 @@ impl OwnKeys {
             url: text(&["remote", "url"]).and_then(|url| {
                 let url = RemoteUrl::parse(&url, directory).ok()?;
                 let path = url.local_path().and_then(Path::to_str);
-                Some(path.map_or_else(|| url.for_git(), str::to_owned))
+                Some(path.map_or_else(|| url.without_secrets(), str::to_owned))
             }),
             project: text(&["project"]),
         }
@@ -101,9 +108,14 @@ impl Checkout {
     fn read(root: &Path, directory: PathBuf) -> Self {
         let path = root.join(&directory);
         let repository = SourceRepositories::default().of(&path);
+        let found = repository.as_ref().ok().and_then(Option::as_ref);
+        let unusable_origin = found.and_then(|found| found.unusable_origin());
+        let shared_with = found.map(|found| (found.common_directory(), found.is_worktree()));
         let remote = repository.map(|found| found?.origin().filter(|url| url.host().is_some()));
         Self {
             remote,
+            unusable_origin,
+            shared_with,
             own: OwnKeys::read(&path),
             directory,
         }
@@ -116,9 +128,7 @@ impl Checkout {
 
     /// The owner of the repository on its server.
     pub(super) fn organization(&self) -> Option<String> {
-        let repository = self.url()?.repository();
-        let (organization, _) = repository.split_once('/')?;
-        Some(organization.to_owned())
+        self.url()?.owner()
     }
 
     /// The name of the repository on its server, or else that of the directory.
@@ -135,6 +145,41 @@ impl Checkout {
 
 /// The beginning of the usual name of a codex, `codex.ORGANIZATION.com`.
 pub(super) const CODEX_PREFIX: &str = "codex.";
+
+/// Removes the worktrees of repositories of which another directory is among the checkouts, or is `root`:
+/// they have the same documents. Returns a remark for each.
+pub(super) fn remove_worktrees(checkouts: &mut Vec<Checkout>, root: &Checkout) -> Vec<String> {
+    let mut known: HashMap<PathBuf, PathBuf> = HashMap::new();
+    let first_ones = std::iter::once(root).chain(&*checkouts);
+    for checkout in first_ones {
+        if let Some((common, false)) = &checkout.shared_with {
+            known.insert(common.clone(), checkout.directory.clone());
+        }
+    }
+
+    let mut remarks = Vec::new();
+    checkouts.retain(|checkout| {
+        let Some((common, true)) = &checkout.shared_with else {
+            return true;
+        };
+        let directory = &checkout.directory;
+        let first = known.entry(common.clone()).or_insert(directory.clone());
+        if first == directory {
+            return true;
+        }
+        let first = match first.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => first,
+        };
+        remarks.push(format!(
+            "`{}` is a worktree of the repository in `{}` and is left out",
+            shown(directory),
+            shown(first)
+        ));
+        false
+    });
+    remarks
+}
 
 fn search(
     directory: &Path,

@@ -6,6 +6,9 @@ use std::path::PathBuf;
 
 use super::checkout::{CODEX_PREFIX, Checkout, OwnKeys};
 use crate::cli::args::InitArgs;
+use crate::masked_urls::mask_urls;
+use crate::names::is_owner;
+use crate::paths::shown;
 use crate::url::RemoteUrl;
 
 /// A value, and where it comes from.
@@ -41,6 +44,8 @@ pub(super) struct CodexNames {
     url: Option<Detected>,
     /// Other repositories on the server of the checkouts, if that is not github.com.
     server: Option<RepositoryHost>,
+    /// What was left out of the URL.
+    pub(super) remark: Option<String>,
 }
 
 /// A server, and how the repositories of an organization are addressed there.
@@ -81,25 +86,39 @@ impl CodexNames {
                     &mut undetected,
                 )
             })
-            .or_else(|| Some(Detected::new(codex?.organization()?, origin_of(codex?))))
+            .or_else(|| {
+                let organization = codex?.organization().filter(|name| is_owner(name))?;
+                Some(Detected::new(organization, origin_of(codex?)))
+            })
             .or_else(|| of_remotes(root, with_remotes, &mut undetected));
         let repository = Detected::of_option("--codex-repo", arguments.codex_repo.as_ref())
             .or_else(|| agreed(&all, "codex_repo", |own| &own.codex_repo, &mut None))
             .or_else(|| Some(Detected::new(codex?.repository_name(), origin_of(codex?))));
         let url = Detected::of_option("--url", arguments.url.as_ref())
             .or_else(|| agreed(&all, "remote.url", |own| &own.url, &mut None))
-            .or_else(|| Some(Detected::new(codex?.url()?.for_git(), origin_of(codex?))));
+            .or_else(|| Some(Detected::new(codex?.url()?.shared(), origin_of(codex?))));
+        let server = server_of(with_remotes);
+        let source = match (&url, codex) {
+            (Some(_), Some(codex)) => codex.url(),
+            _ => with_remotes.iter().find_map(|one| one.url()),
+        };
+        let remark = source
+            .filter(|_| url.is_some() || server.is_some())
+            .and_then(left_out_user);
 
         let unreadable = all.iter().find_map(|one| one.remote.as_ref().err());
         Self {
             undetected: match &organization {
                 Some(_) => None,
-                None => undetected.or_else(|| unreadable.map(ToString::to_string)),
+                None => undetected
+                    .or_else(|| unreadable.map(ToString::to_string))
+                    .or_else(|| all.iter().find_map(|one| unusable_origin(one))),
             },
             organization,
             repository,
             url,
-            server: server_of(with_remotes),
+            server,
+            remark,
         }
     }
 
@@ -203,10 +222,20 @@ fn of_remotes(
     if disagreement.is_some() {
         return None;
     }
-    let organizations: BTreeSet<_> = checkouts
+    let mut organizations: BTreeSet<_> = checkouts
         .iter()
         .filter_map(|one| one.organization())
         .collect();
+    // Forges ignore the case of names. Of several spellings, the first one is used.
+    let mut spellings = BTreeSet::new();
+    organizations.retain(|name| spellings.insert(name.to_lowercase()));
+    if let Some(name) = organizations.iter().find(|name| !is_owner(name)) {
+        *disagreement = Some(format!(
+            "`{}` in the URL of a remote cannot be the name of one",
+            mask_urls(name)
+        ));
+        return None;
+    }
     match organizations.iter().collect::<Vec<_>>().as_slice() {
         [] => None,
         [only] if root.url().is_some() => {
@@ -240,8 +269,9 @@ fn server_of(checkouts: &[&Checkout]) -> Option<RepositoryHost> {
 
 impl RepositoryHost {
     fn of(remote: &RemoteUrl) -> Option<Self> {
-        let url = remote.for_git();
-        let url = url.trim_end_matches('/');
+        let url = remote.shared();
+        // This would be read as a variable.
+        let url = Some(url.trim_end_matches('/')).filter(|url| !url.contains("${"))?;
         let (base, name) = url.rsplit_once('/')?;
         Some(Self {
             host: remote.forge_host()?,
@@ -249,6 +279,27 @@ impl RepositoryHost {
             ending: if name.ends_with(".git") { ".git" } else { "" },
         })
     }
+}
+
+/// The remark about the user of an ssh URL, which is written without it: others would connect as that
+/// person. The name is not shown, because it can be a token.
+fn left_out_user(url: &RemoteUrl) -> Option<String> {
+    let is_left_out = url.is_ssh() && url.shared() != url.without_secrets();
+    is_left_out.then(|| {
+        "`remote.url` is written without the user of the remote `origin`: each user's ssh configuration can name one"
+            .to_owned()
+    })
+}
+
+/// Why the remote of a checkout does not name an organization. The URL is not shown, because it can
+/// contain a password.
+fn unusable_origin(checkout: &Checkout) -> Option<String> {
+    let reason = checkout.unusable_origin.as_ref()?;
+    let directory = match checkout.directory.as_os_str().is_empty() {
+        true => String::new(),
+        false => format!(" in `{}`", shown(&checkout.directory)),
+    };
+    Some(format!("the remote `origin`{directory}: {reason}"))
 }
 
 /// The checkout of the codex, as the origin of a value.

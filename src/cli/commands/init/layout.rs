@@ -8,6 +8,7 @@ use super::checkout::{Checkout, OwnKeys, subdirectories};
 use super::documents::has_documentation;
 use super::member_lists::{self, MANIFESTS, MemberList};
 use super::project_names::{self, FoundProject};
+use crate::paths::{resolved, shown};
 use crate::text::pluralize;
 
 /// Directories that contain no projects although their subdirectories may look like some.
@@ -54,8 +55,9 @@ pub(super) struct ProjectLayout {
 /// A directory whose layouts are searched for.
 pub(super) struct Directory<'d> {
     pub(super) root: &'d Path,
-    /// The name of the project, if the directory is one.
-    pub(super) name: &'d str,
+    /// The name of the project, if the directory is one; `None` if its own name cannot be that of a
+    /// project.
+    pub(super) name: Option<&'d str>,
     /// The checkouts below the directory, without the codex.
     pub(super) checkouts: &'d [&'d Checkout],
 }
@@ -65,6 +67,10 @@ impl Directory<'_> {
     pub(super) fn layouts(&self) -> Vec<ProjectLayout> {
         let checkouts = self.checkouts();
         let packages = self.packages();
+        let unread = match &packages {
+            Some(_) => Vec::new(),
+            None => self.unread_lists(),
+        };
         let collections = self.collections();
         // Checkouts inside of a repository are often dependencies of it.
         let (first, second) = if self.root.join(".git").exists() {
@@ -80,7 +86,16 @@ impl Directory<'_> {
             Some((layout, false)) => layouts.extend([self.one_project(), layout]),
             None => layouts.push(self.one_project()),
         }
+        for layout in &mut layouts {
+            layout.remarks.extend(unread.iter().cloned());
+        }
         layouts
+    }
+
+    /// Why the lists of packages in this directory have no packages, if something is wrong with them.
+    fn unread_lists(&self) -> Vec<String> {
+        let lists = member_lists::in_directory(self.root).into_iter();
+        lists.flat_map(|list| list.remarks).collect()
     }
 
     /// The directory as one project.
@@ -95,7 +110,7 @@ impl Directory<'_> {
         }
         ProjectLayout {
             found: found.to_owned(),
-            projects: vec![FoundProject::root(self.name)],
+            projects: vec![FoundProject::root(self.name.unwrap_or_default())],
             remarks,
         }
     }
@@ -167,6 +182,7 @@ impl Directory<'_> {
             .cloned()
             .collect();
         directories.remove(Path::new(""));
+        let (directories, left_out) = self.usable(directories);
         let count = pluralize(directories.len(), "package");
         let mut layout = self.layout(
             format!("{}: {count}", sources.join(", ")),
@@ -177,7 +193,7 @@ impl Directory<'_> {
             .into_iter()
             .chain(empty)
             .flat_map(|list| list.remarks);
-        layout.remarks.extend(remarks);
+        layout.remarks.extend(left_out.into_iter().chain(remarks));
         Some(layout)
     }
 
@@ -224,6 +240,34 @@ impl Directory<'_> {
         Some(self.layout(found, directories, true))
     }
 
+    /// The directories that can be projects, and a remark about each of the others.
+    fn usable(&self, directories: BTreeSet<PathBuf>) -> (BTreeSet<PathBuf>, Vec<String>) {
+        let mut remarks = Vec::new();
+        let mut usable = BTreeSet::new();
+        for directory in directories {
+            match self.reason_to_leave_out(&directory) {
+                Some(reason) => {
+                    remarks.push(format!("`{}` is left out: {reason}", shown(&directory)));
+                }
+                None => {
+                    usable.insert(directory);
+                }
+            }
+        }
+        (usable, remarks)
+    }
+
+    /// Why a directory cannot be a project, if it cannot.
+    fn reason_to_leave_out(&self, directory: &Path) -> Option<&'static str> {
+        if directory.to_str().is_none() {
+            return Some("its path is not UTF-8");
+        }
+        let path = self.root.join(directory);
+        let is_same = resolved(&path) == resolved(self.root).join(directory);
+        (!is_same)
+            .then_some("it is reached through a symlink; add it to `projects` with its own `root`")
+    }
+
     fn relative(&self, directory: &Path) -> Option<PathBuf> {
         Some(directory.strip_prefix(self.root).ok()?.to_owned())
     }
@@ -238,7 +282,9 @@ impl Directory<'_> {
     ) -> ProjectLayout {
         let root_has_documents = has_documentation(self.root);
         let mut remarks = Vec::new();
-        let root = (with_root && root_has_documents).then_some(self.name);
+        let root = (with_root && root_has_documents).then(|| self.name.unwrap_or_default());
+        let (directories, left_out) = self.usable(directories);
+        remarks.extend(left_out);
         if !with_root && root_has_documents {
             remarks.push("the documents beside the checkouts are in no project".to_owned());
         }

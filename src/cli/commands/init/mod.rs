@@ -16,14 +16,16 @@ use checkout::Checkout;
 use codex_names::{CodexNames, Detected};
 pub(super) use existing_file::{Existing, write_configuration};
 use layout::{Directory, ProjectLayout};
-use project_names::valid_name;
+use project_names::{FoundProject, valid_name};
 
-use super::{finish, to_json};
+use super::{config_check, finish, to_json};
 use crate::cli::args::InitArgs;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::terminal::Terminal;
+use crate::config::can_contain_token;
 use crate::event::Event;
+use crate::masked_urls::mask_urls;
 use crate::names::ProjectName;
 use crate::paths::{FRACTARY_DIR, escaped, shown};
 use crate::report::configuration::{InitProject, InitReport, REPORT_VERSION};
@@ -64,6 +66,7 @@ pub(super) fn mcp_option_is_ignored(is_positive: bool) -> Event {
 fn init(arguments: &InitArgs, context: &Context) -> Result<InitReport, CommandError> {
     let root = context.directory()?;
     let directory = root.join(FRACTARY_DIR);
+    reject_secrets(arguments, &root)?;
     let existing = Existing::find(&directory)?;
     if !arguments.force {
         check_absent(&existing, &root, context)?;
@@ -71,7 +74,8 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<InitReport, CommandEr
 
     let asks = !arguments.yes && !arguments.output.is_json() && context.terminal.can_ask();
     let own = Checkout::of_root(&root);
-    let below = Checkout::below(&root);
+    let mut below = Checkout::below(&root);
+    let mut remarks = checkout::remove_worktrees(&mut below, &own);
     let beside = Checkout::codexes_beside(&root);
     let codex = codex_names::codex_among(arguments, &own, &below);
     let checkouts: Vec<&Checkout> = below
@@ -81,10 +85,10 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<InitReport, CommandEr
     let codex = codex.or_else(|| codex_beside(&beside, &own));
     let mut names = CodexNames::detect(arguments, &own, &checkouts, codex);
 
-    let name = project_name(arguments, &root, &own)?;
+    let name = project_name(arguments, &root, &own);
     let directory = Directory {
         root: &root,
-        name: &name,
+        name: name.as_deref(),
         checkouts: &checkouts,
     };
     let layouts = match &arguments.project {
@@ -95,7 +99,15 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<InitReport, CommandEr
         true => chosen(layouts, &context.terminal)?,
         false => layouts.into_iter().next(),
     };
-    let layout = layout.unwrap_or_else(|| directory.one_project());
+    let mut layout = layout.unwrap_or_else(|| directory.one_project());
+    if name.is_none() && layout.projects.iter().any(FoundProject::is_root) {
+        let message = format!(
+            "the name of `{}` cannot be the name of a project",
+            shown(&root)
+        );
+        let hint = "give the project a name with `--project NAME`";
+        return Err(CommandError::usage(message).hint(hint));
+    }
     if asks && names.organization.is_none() && names.url().is_none() {
         ask_organization(&mut names, &context.terminal);
     }
@@ -103,6 +115,12 @@ fn init(arguments: &InitArgs, context: &Context) -> Result<InitReport, CommandEr
     let section = section::section(&names, arguments.sync_preset, &root, &layout);
     let content = existing.with(&section)?;
     let path = root.join(FRACTARY_DIR).join("config.yaml");
+    check(context, &path, &content, &names)?;
+    remarks.extend(names.remark.take());
+    remarks.extend(existing.flat().map(|_| {
+        "the keys at the top level of the file are no longer read: `codex` replaces them".to_owned()
+    }));
+    layout.remarks.extend(remarks);
     if !arguments.dry_run {
         write_configuration(&path, &content)?;
         existing.remove_unless(&path)?;
@@ -123,9 +141,9 @@ fn codex_beside<'c>(beside: &'c [Checkout], own: &Checkout) -> Option<&'c Checko
 
 /// The name of the directory as a project: the given one, or that of the directory or of its
 /// repository, with `-` for characters that no name has.
-fn project_name(arguments: &InitArgs, root: &Path, own: &Checkout) -> Result<String, CommandError> {
+fn project_name(arguments: &InitArgs, root: &Path, own: &Checkout) -> Option<String> {
     if let Some(name) = &arguments.project {
-        return Ok(name.to_string());
+        return Some(name.to_string());
     }
     let directory = root.file_name().unwrap_or_default().to_string_lossy();
     let given = own.own.project.clone().into_iter();
@@ -133,14 +151,52 @@ fn project_name(arguments: &InitArgs, root: &Path, own: &Checkout) -> Result<Str
     let valid = candidates
         .clone()
         .find(|name| name.parse::<ProjectName>().is_ok());
-    let name = valid.or_else(|| candidates.find_map(|name| valid_name(&name)));
-    name.ok_or_else(|| {
-        let message = format!(
-            "the name of `{}` cannot be the name of a project",
-            shown(root)
-        );
-        CommandError::usage(message).hint("give the project a name with `--project NAME`")
-    })
+    valid.or_else(|| candidates.find_map(|name| valid_name(&name)))
+}
+
+/// Rejects options with a secret: they would be written to a file that others read.
+fn reject_secrets(arguments: &InitArgs, root: &Path) -> Result<(), CommandError> {
+    let options = [
+        ("--organization", &arguments.organization),
+        ("--codex-repo", &arguments.codex_repo),
+        ("--url", &arguments.url),
+    ];
+    for (option, value) in options {
+        let Some(value) = value else {
+            continue;
+        };
+        let has_secret = match RemoteUrl::parse(value, root) {
+            Ok(url) if url.host().is_some() => url.without_secrets() != *value,
+            Ok(_) | Err(_) => mask_urls(value) != *value,
+        };
+        if has_secret || can_contain_token(value) {
+            let message = format!(
+                "the value of `{option}` contains a password or token, and would be written to a file that others read"
+            );
+            let hint = "leave it out, and set `remote.token: \"${VARIABLE}\"`, or the variable `FRACTARY_CODEX_REMOTE__TOKEN`";
+            return Err(CommandError::usage(message).hint(hint));
+        }
+    }
+    Ok(())
+}
+
+/// Checks the file before it is written: the next command would report its errors. A missing
+/// organization is none of them, because the file has a comment in its place.
+fn check(
+    context: &Context,
+    path: &Path,
+    content: &str,
+    names: &CodexNames,
+) -> Result<(), CommandError> {
+    let mut errors = config_check::new_errors(context, path, "", content)?;
+    if names.organization.is_none() {
+        let is_missing = |key: &str| ["organization", "codex_repo"].contains(&key);
+        errors.retain(|error| !error.key.as_deref().is_some_and(is_missing));
+    }
+    match errors.is_empty() {
+        true => Ok(()),
+        false => Err(config_check::rejected(path, "written", errors)),
+    }
 }
 
 /// Asks which layout is meant, if there are several.
@@ -320,6 +376,15 @@ fn check_absent(existing: &Existing, root: &Path, context: &Context) -> Result<(
     if let Some(file) = existing.with_codex_section() {
         let message = format!("`{}` already exists", shown(file));
         let hint = "add to it what `fractary-codex init --force --dry-run` shows, or overwrite its section `codex` with `--force`";
+        return Err(CommandError::usage(message).hint(hint));
+    }
+    if let Some(file) = existing.flat() {
+        let message = format!(
+            "`{}` already exists, with the keys of the codex at its top level",
+            shown(file)
+        );
+        let hint =
+            "write these keys below `codex:`; with `--force`, a new section `codex` replaces them";
         return Err(CommandError::usage(message).hint(hint));
     }
     if let Some((project, workspace)) = as_member(root, context)? {

@@ -15,7 +15,7 @@ pub(super) fn members(root: &Path) -> Option<MemberList> {
         Err(error) => list.remark(error),
         Ok(text) => {
             for path in used(&text) {
-                list.add_directory(root, root, path);
+                list.add_directory(root, root, Path::new(path), path);
             }
         }
     }

@@ -29,7 +29,8 @@ pub(super) fn members(root: &Path) -> Option<MemberList> {
     for directory in included.into_values() {
         // A project need not have a directory.
         if root.join(&directory).is_dir() {
-            list.add_directory(root, &root.join(directory), ".");
+            let name = directory.to_string_lossy().into_owned();
+            list.add_directory(root, root, &directory, &name);
         }
     }
     Some(list)

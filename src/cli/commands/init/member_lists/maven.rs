@@ -1,12 +1,14 @@
 //! Maven: `modules` of `pom.xml` (`subprojects` since Maven 4), of the modules' own files too, and
 //! of the profiles that are active by default.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use roxmltree::{Document, Node};
 
 use super::manifest_file::read;
 use super::member_list::MemberList;
+use crate::paths::{absolute, escaped};
 
 const MANIFEST: &str = "pom.xml";
 
@@ -16,10 +18,19 @@ pub(super) fn members(root: &Path) -> Option<MemberList> {
     let mut list = MemberList::new("Maven modules (pom.xml)");
     list.directories.insert(PathBuf::new());
 
+    let mut read = BTreeSet::from([root.join(MANIFEST)]);
     let mut pending = vec![(root.to_owned(), first)];
     while let Some((directory, modules)) = pending.pop() {
         let modules = match modules {
-            Ok(modules) => modules,
+            Ok((modules, left_out)) => {
+                for profile in left_out {
+                    list.remark(format!(
+                        "the modules of the profile `{}` are left out: it is not active by default",
+                        escaped(profile.as_bytes())
+                    ));
+                }
+                modules
+            }
             Err(error) => {
                 list.remark(error);
                 continue;
@@ -32,11 +43,12 @@ pub(super) fn members(root: &Path) -> Option<MemberList> {
                 Some(parent) if path.is_file() => (parent.to_owned(), path.clone()),
                 _ => (path.clone(), path.join(MANIFEST)),
             };
-            let known = list.directories.len();
-            let Some(added) = list.add_directory(root, &path, ".") else {
+            let Some(added) = list.add_directory(root, &directory, &path, &module) else {
                 continue;
             };
-            if list.directories.len() > known
+            // A directory can be a module several times, with different files.
+            let manifest = absolute(&directory, &manifest);
+            if read.insert(manifest.clone())
                 && let Some(modules) = self::modules(&manifest)
             {
                 pending.push((added, modules));
@@ -46,22 +58,34 @@ pub(super) fn members(root: &Path) -> Option<MemberList> {
     Some(list)
 }
 
-/// The modules that a file lists; `None` if it does not exist.
-fn modules(path: &Path) -> Option<Result<Vec<String>, String>> {
+/// The modules that a file lists, and the profiles whose modules are left out; `None` if the file does
+/// not exist.
+fn modules(path: &Path) -> Option<Result<(Vec<String>, Vec<String>), String>> {
     read(path, |text| {
         let document = Document::parse(text)?;
         let project = document.root_element();
         let profiles = children(project, "profiles").flat_map(|all| children(all, "profile"));
-        let sections = profiles.filter(is_active_by_default).chain([project]);
-        let modules = sections.flat_map(|section| {
-            let lists = [("modules", "module"), ("subprojects", "subproject")];
-            let names = lists.into_iter().flat_map(move |(list, element)| {
-                children(section, list).flat_map(move |list| children(list, element))
-            });
-            names.filter_map(|name| Some(name.text()?.trim().to_owned()))
+        let (active, others): (Vec<_>, Vec<_>) = profiles.partition(is_active_by_default);
+        let modules = active.into_iter().chain([project]).flat_map(modules_of);
+        let left_out = others
+            .into_iter()
+            .filter(|profile| modules_of(*profile).next().is_some());
+        let left_out = left_out.map(|profile| {
+            let id = children(profile, "id").next();
+            let id = id.and_then(|id| id.text()).unwrap_or("?");
+            id.trim().to_owned()
         });
-        Ok::<_, roxmltree::Error>(modules.collect())
+        Ok::<_, roxmltree::Error>((modules.collect(), left_out.collect()))
     })
+}
+
+/// The modules that a project or a profile lists.
+fn modules_of<'a>(section: Node<'a, 'a>) -> impl Iterator<Item = String> + 'a {
+    let lists = [("modules", "module"), ("subprojects", "subproject")];
+    let names = lists.into_iter().flat_map(move |(list, element)| {
+        children(section, list).flat_map(move |list| children(list, element))
+    });
+    names.filter_map(|name| Some(name.text()?.trim().to_owned()))
 }
 
 fn is_active_by_default(profile: &Node<'_, '_>) -> bool {

@@ -75,27 +75,29 @@ impl MemberList {
         }
     }
 
-    /// Adds the directory at `path`, relative to `base`, if it is inside of `root`.
+    /// Adds the directory at `path`, relative to `base`, if it is inside of `root`. Remarks call it
+    /// `name`.
     pub(super) fn add_directory(
         &mut self,
         root: &Path,
         base: &Path,
-        path: &str,
+        path: &Path,
+        name: &str,
     ) -> Option<PathBuf> {
-        let directory = absolute(base, Path::new(path));
+        let directory = absolute(base, path);
         let relative = below(root, &directory);
         match &relative {
+            None => self.remark(format!(
+                "`{}` is outside of this directory",
+                escaped(name.as_bytes())
+            )),
             _ if !directory.is_dir() => {
-                self.remark(format!("`{}` is not a directory", escaped(path.as_bytes())))
+                self.remark(format!("`{}` is not a directory", escaped(name.as_bytes())))
             }
             Some(relative) => {
                 self.directories.insert(relative.clone());
                 return Some(directory);
             }
-            None => self.remark(format!(
-                "`{}` is outside of this directory",
-                escaped(path.as_bytes())
-            )),
         }
         None
     }

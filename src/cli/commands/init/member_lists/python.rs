@@ -95,7 +95,7 @@ fn of_poetry(root: &Path, project: &Table) -> Option<MemberList> {
 
     let mut list = MemberList::new("Poetry path dependencies (pyproject.toml)");
     for path in paths {
-        list.add_directory(root, root, path);
+        list.add_directory(root, root, Path::new(path), path);
     }
     Some(list)
 }

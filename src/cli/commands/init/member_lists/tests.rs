@@ -163,8 +163,9 @@ fn member_lists_are_read_as_their_tools_read_them() {
                 (
                     "pom.xml",
                     "<?xml version='1.0'?><project xmlns='http://maven.apache.org/POM/4.0.0'><modules><!-- x -->\
-                     <module> core </module><module>web/pom-web.xml</module></modules><profiles>\
-                     <profile><modules><module>never</module></modules></profile><profile><activation>\
+                     <module> core </module><module>web/pom-web.xml</module><module>web/pom-more.xml</module>\
+                     <module>../out</module><module>gone</module></modules><profiles>\
+                     <profile><id>ci</id><modules><module>never</module></modules></profile><profile><activation>\
                      <activeByDefault>true</activeByDefault></activation><modules><module>extra</module></modules>\
                      </profile></profiles></project>",
                 ),
@@ -177,10 +178,25 @@ fn member_lists_are_read_as_their_tools_read_them() {
                     "<project><modules><module>../../core</module></modules></project>",
                 ),
                 ("web/pom-web.xml", POM),
+                (
+                    "web/pom-more.xml",
+                    "<project><modules><module>more</module></modules></project>",
+                ),
+                ("web/more/pom.xml", POM),
                 ("extra/pom.xml", POM),
                 ("never/pom.xml", POM),
             ],
-            &["", "core", "core/api", "extra", "web"],
+            &[
+                "",
+                "core",
+                "core/api",
+                "extra",
+                "web",
+                "web/more",
+                "! Maven modules (pom.xml): `../out` is outside of this directory",
+                "! Maven modules (pom.xml): `gone` is not a directory",
+                "! Maven modules (pom.xml): the modules of the profile `ci` are left out",
+            ],
         ),
         // Gradle: both languages, several names in a statement, and a project elsewhere.
         (
