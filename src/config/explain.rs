@@ -158,7 +158,7 @@ impl Configuration {
             in_effect.map(|given| given.value.clone())
         };
         Explanation {
-            key: key_path(path),
+            key: mask_urls(&key_path(path)).into_owned(),
             path: path.to_vec(),
             value,
             given,

@@ -146,7 +146,7 @@ fn the_number_of_reported_errors_is_limited() {
     let last = problems.lines().last().unwrap();
     assert_eq!(
         last,
-        "/T/ws/.fractary/config.yaml:106:5: only the first 100 errors are shown"
+        "/T/ws/.fractary/config.yaml:106:5: only the first 100 errors are listed, and at least 50 from here on are not"
     );
 }
 

@@ -609,7 +609,7 @@ fn branches_of_all_environments_are_checked() {
     ));
     let text = sandbox.run(&["config", "validate"]).code(3).stderr;
     assert!(text.contains("`x y` is not a branch name"), "{text}");
-    let text = sandbox.run(&["projects", "--env", "staging"]).stderr;
+    let text = sandbox.run(&["sync", "--all", "--env", "staging"]).stderr;
     assert_eq!(text.matches("is not a branch name").count(), 1, "{text}");
 }
 

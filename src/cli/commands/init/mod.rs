@@ -166,7 +166,7 @@ fn reject_secrets(arguments: &InitArgs, root: &Path) -> Result<(), CommandError>
             continue;
         };
         let has_secret = match RemoteUrl::parse(value, root) {
-            Ok(url) if url.host().is_some() => url.without_secrets() != *value,
+            Ok(url) if option == "--url" && url.host().is_some() => url.without_secrets() != *value,
             Ok(_) | Err(_) => mask_urls(value) != *value,
         };
         if has_secret || can_contain_token(value) {
