@@ -412,6 +412,8 @@ pub struct RecordedProblem {
     pub kind: String,
     /// The description.
     pub message: String,
+    /// The problem in a few words.
+    pub in_short: Option<String>,
     /// Suggested fixes.
     pub hints: Vec<String>,
     /// The underlying errors, outermost first.
@@ -546,6 +548,21 @@ impl Status {
 }
 
 impl ProjectOutcome {
+    /// Why the project was withheld or has failed, in a few words; `None` if there is no reason of its
+    /// own.
+    pub fn in_short(&self) -> Option<&str> {
+        Some(match self {
+            Self::Withheld(withheld) => withheld.in_short(),
+            Self::PullRequestClosed { .. } => "pull request closed",
+            Self::WithheldByOthers => "another project failed",
+            Self::Rejected(_) => "rejected by the server",
+            Self::Undecided => "server rejects some projects",
+            Self::Failed(error) => error.in_short(),
+            Self::Recorded(problem) => return problem.in_short.as_deref(),
+            _ => return None,
+        })
+    }
+
     /// Returns the result in one word.
     pub fn status(&self) -> Status {
         match self {

@@ -103,6 +103,7 @@ impl Withheld {
             Self::SourceBranch { .. } => "other source branch",
             Self::UnknownSourceBranch { .. } => "unknown source branch",
             Self::Drift { .. } => "changed by others",
+            Self::UnknownDrift { .. } => "unknown changes of others",
             Self::NoneSurvives { .. } => "all files deleted",
         }
     }

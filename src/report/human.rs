@@ -220,16 +220,10 @@ fn result(outcome: &ProjectOutcome, dry_run: bool) -> (String, fn(Style, String)
 
 /// A result with its reason in a few words. The error after the table has the details.
 fn with_reason(result: &str, outcome: &ProjectOutcome) -> String {
-    let reason = match outcome {
-        ProjectOutcome::Withheld(withheld) => withheld.in_short(),
-        ProjectOutcome::PullRequestClosed { .. } => "pull request closed",
-        ProjectOutcome::WithheldByOthers => "another project failed",
-        ProjectOutcome::Rejected(_) => "rejected by the server",
-        ProjectOutcome::Undecided => "server rejects some projects",
-        ProjectOutcome::Failed(error) => error.in_short(),
-        _ => return result.to_owned(),
-    };
-    format!("{result}: {reason}")
+    match outcome.in_short() {
+        Some(reason) => format!("{result}: {reason}"),
+        None => result.to_owned(),
+    }
 }
 
 /// Formats the totals, such as `3 projects: 2 synced, 1 failed; files: …`. A terminal also shows the

@@ -3,6 +3,7 @@
 //! Its schema is `schemas/plan.schema.json`.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use bstr::{BString, ByteSlice};
@@ -86,6 +87,9 @@ struct SavedProject {
     bytes: Option<u64>,
     /// The reason why the project is withheld or has failed.
     error: Option<ErrorReport>,
+    /// The same in a few words.
+    #[serde(default)]
+    error_in_short: Option<String>,
     /// The files that others have changed in the codex, and that are overwritten or deleted.
     drift: Vec<OthersChangeDocument>,
     /// The findings of the checks.
@@ -133,6 +137,8 @@ impl SavedPlan {
             ..
         } = json::document(outcome, None, errors, 0);
         let projects = facts.projects.into_iter().zip(projects);
+        let in_short = outcome.projects.iter();
+        let in_short = in_short.map(|project| project.outcome.in_short().map(str::to_owned));
         Some(Self {
             schema_version: SCHEMA_VERSION,
             format: FORMAT.to_owned(),
@@ -146,7 +152,8 @@ impl SavedPlan {
             pull_requests,
             selection: outcome.selection.clone(),
             projects: projects
-                .map(|(facts, document)| SavedProject::new(facts, document))
+                .zip(in_short)
+                .map(|((facts, document), in_short)| SavedProject::new(facts, document, in_short))
                 .collect(),
             warnings,
         })
@@ -289,7 +296,7 @@ impl SavedPlan {
 }
 
 impl SavedProject {
-    fn new(facts: ProjectFacts, document: ProjectDocument) -> Self {
+    fn new(facts: ProjectFacts, document: ProjectDocument, in_short: Option<String>) -> Self {
         Self {
             facts,
             added: document.added,
@@ -299,20 +306,34 @@ impl SavedProject {
             unmanaged: document.unmanaged,
             bytes: document.bytes,
             error: document.error,
+            error_in_short: in_short,
             drift: document.drift,
             findings: document.findings,
         }
+    }
+
+    /// The recorded problem; `None` if there is none.
+    fn recorded(&self, status: Status) -> Option<ProjectOutcome> {
+        let error = self.error.as_ref()?;
+        Some(ProjectOutcome::Recorded(RecordedProblem {
+            status,
+            kind: error.kind.to_string(),
+            message: error.message.clone(),
+            in_short: self.error_in_short.clone(),
+            hints: error.hints.clone(),
+            causes: error.causes.clone(),
+        }))
     }
 
     /// The report on the project; `None` if a value is invalid.
     fn report(&self) -> Option<ProjectReport> {
         let facts = &self.facts;
         let to = CodexPath::new(facts.to.as_bytes()).ok()?;
-        let outcome = match (facts.result, &self.error) {
-            (PlannedResult::UpToDate, _) => ProjectOutcome::UpToDate,
-            (PlannedResult::WouldSync, _) => ProjectOutcome::WouldSync,
-            (PlannedResult::Withheld, error) => recorded(Status::Withheld, error.as_ref()?),
-            (PlannedResult::Failed, error) => recorded(Status::Failed, error.as_ref()?),
+        let outcome = match facts.result {
+            PlannedResult::UpToDate => ProjectOutcome::UpToDate,
+            PlannedResult::WouldSync => ProjectOutcome::WouldSync,
+            PlannedResult::Withheld => self.recorded(Status::Withheld)?,
+            PlannedResult::Failed => self.recorded(Status::Failed)?,
         };
         let plan = match (self.unchanged, self.unmanaged) {
             (Some(unchanged), Some(unmanaged)) => {
@@ -370,16 +391,6 @@ fn digest_of(fields: &Map<String, Value>) -> String {
 
 fn all<V>(values: impl Iterator<Item = Option<V>>) -> Option<Vec<V>> {
     values.collect()
-}
-
-fn recorded(status: Status, error: &ErrorReport) -> ProjectOutcome {
-    ProjectOutcome::Recorded(RecordedProblem {
-        status,
-        kind: error.kind.to_string(),
-        message: error.message.clone(),
-        hints: error.hints.clone(),
-        causes: error.causes.clone(),
-    })
 }
 
 fn names(projects: &[String]) -> Option<Vec<ProjectName>> {
