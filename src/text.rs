@@ -26,7 +26,7 @@ pub(crate) fn shell_quoted(text: &str) -> String {
 /// A text as one word of a suggested command: quoted if it contains a character with a meaning for a
 /// shell.
 pub(crate) fn shell_word(text: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "._-/+=:,@%".contains(c);
+    let is_plain = |c: char| c.is_alphanumeric() || "._-/+=:,@%…".contains(c);
     match !text.is_empty() && text.chars().all(is_plain) {
         true => text.to_owned(),
         false => shell_quoted(text),

@@ -33,7 +33,7 @@ use crate::sync::FormerDirectoryError;
 use crate::sync::changed_since::ChangedSinceError;
 use crate::sync::fetch::{CopyFault, FetchError};
 use crate::sync::trace::TraceError;
-use crate::text::{pluralize, shell_quoted};
+use crate::text::{pluralize, shell_word};
 use crate::workspace::SelectError;
 use crate::workspace::document_uri::InvalidUri;
 
@@ -630,6 +630,30 @@ fn missing_branch_hints(
     [create].into_iter().chain(default).collect()
 }
 
+/// The command of a dry run with these options.
+fn dry_run(options: &[String]) -> String {
+    let options = options.iter().map(|word| shell_word(word) + " ");
+    format!(
+        "`fractary-codex sync {}--dry-run`",
+        options.collect::<String>()
+    )
+}
+
+/// The hints for paths that could not be written to a cache, one for each kind of reason.
+fn refusal_hints(entries: &[(BString, Refusal)]) -> Vec<String> {
+    let kinds: BTreeSet<_> = entries.iter().map(|(_, refusal)| refusal.kind).collect();
+    let hints = kinds.into_iter().filter_map(|kind| match kind {
+        RefusalKind::Name => Some(
+            "paths that this file system cannot have: rename them in the codex, or exclude them with `sync.from_codex.exclude`",
+        ),
+        RefusalKind::Permission => {
+            Some("make the directories of these paths in the cache writable for this user")
+        }
+        RefusalKind::Other => None,
+    });
+    hints.map(str::to_owned).collect()
+}
+
 /// Reports why a project failed or was withheld. `None` if it is as it should be. `target` are the
 /// options that a suggested `sync` repeats.
 pub(crate) fn of_project(project: &ProjectReport, target: &[String]) -> Option<ErrorReport> {
@@ -825,6 +849,12 @@ fn withheld_hint(project: &ProjectReport, reason: &Withheld, target: &[String]) 
 
 /// What an option sets: the option without its value, or for `--config` with the key.
 fn setting(option: &str) -> String {
+    if ["--max-delete", "--allow-mass-delete"]
+        .iter()
+        .any(|guard| option.starts_with(guard))
+    {
+        return "the limit of deletions".to_owned();
+    }
     let option = option.replacen(' ', "=", 1);
     let parts = match option.starts_with("--config=") {
         true => 2,

@@ -308,7 +308,7 @@ impl Terminal {
     /// Adds the GitHub Actions annotation of a finding. `root` is the directory of the workspace.
     pub(crate) fn annotate_finding(&self, project: &str, finding: &Finding, root: &Path) {
         if self.in_workflow {
-            let checkout = self.checkout.from_directory(root);
+            let checkout = self.checkout.in_directory(root);
             let file = checkout.path_of(finding.file.as_bstr());
             let annotation = github::finding(project, finding, &file);
             self.annotations().push(annotation);

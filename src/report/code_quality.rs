@@ -38,7 +38,7 @@ struct FirstLine {
 
 /// The report of a run.
 pub(crate) fn of_run(outcome: &SyncOutcome, checkout: &SourcePlace) -> String {
-    let checkout = checkout.from_directory(&outcome.root);
+    let checkout = checkout.in_directory(&outcome.root);
     let mut fingerprints = Fingerprints::default();
     let violations = outcome.findings().map(|(project, finding)| {
         let (name, check) = (&project.name, finding.check.key());

@@ -252,21 +252,20 @@ impl<'o> PageLinks<'o> {
 
 /// The cells "Last synced" and "From revision".
 enum LastSyncCell {
-    Known {
-        when: Moment,
-        /// The commit of the codex.
-        commit: Option<Id>,
-        commit_page: Option<String>,
-        author: Option<String>,
-        revision: Option<Id>,
-        revision_page: Option<String>,
-        dirty: bool,
-        source: Option<String>,
-    },
-    Unknown {
-        label: &'static str,
-        reason: String,
-    },
+    Known(Box<KnownSync>),
+    Unknown { label: &'static str, reason: String },
+}
+
+struct KnownSync {
+    when: Moment,
+    /// The commit of the codex.
+    commit: Option<Id>,
+    commit_page: Option<String>,
+    author: Option<String>,
+    revision: Option<Id>,
+    revision_page: Option<String>,
+    dirty: bool,
+    source: Option<String>,
 }
 
 /// A time in the formats that the page uses.
@@ -539,7 +538,7 @@ impl LastSyncCell {
         };
 
         match last_sync {
-            LastSync::Published(commit) => Self::Known {
+            LastSync::Published(commit) => Self::Known(Box::new(KnownSync {
                 when: Moment::new(commit.time, now),
                 commit: Some(Id(commit.id)),
                 commit_page: links.commit(commit.id),
@@ -559,8 +558,8 @@ impl LastSyncCell {
                     .as_ref()
                     .and_then(|source| source.url.as_deref())
                     .map(brief),
-            },
-            LastSync::Pulled { time, tip } => Self::Known {
+            })),
+            LastSync::Pulled { time, tip } => Self::Known(Box::new(KnownSync {
                 when: Moment::new(*time, now),
                 commit: None,
                 commit_page: None,
@@ -569,7 +568,7 @@ impl LastSyncCell {
                 revision_page: tip.and_then(|tip| links.commit(tip)),
                 dirty: false,
                 source: Some("of the codex".to_owned()),
-            },
+            })),
             LastSync::Never => unknown("never synced", ""),
             LastSync::Unknown(reason) => unknown("unknown", reason),
             LastSync::NotRequested => unknown("unknown", "not requested"),

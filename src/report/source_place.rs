@@ -26,7 +26,7 @@ impl SourcePlace {
     }
 
     /// The same, for relative paths that start from another directory.
-    pub(crate) fn from_directory(&self, directory: &Path) -> Self {
+    pub(crate) fn in_directory(&self, directory: &Path) -> Self {
         Self {
             checkout: self.checkout.clone(),
             directory: self.directory.join(directory),

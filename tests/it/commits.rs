@@ -173,10 +173,18 @@ fn authors_and_subject_of_the_source_commits_are_named() {
     );
     // A secret in the subject is not published.
     sandbox.write("ws/alpha/docs/a.md", "without a secret");
-    let token = ["xoxb-", "263594206564-2343594206574-FGqddMF8t08v8N7Oq4i57vs1"].concat();
+    let token = [
+        "xoxb-",
+        "263594206564-2343594206574-FGqddMF8t08v8N7Oq4i57vs1",
+    ]
+    .concat();
     commit_as(&sandbox, "Ed <ed@x>", &format!("Remove {token}"));
-    assert_eq!(sync(&committed, "{subject}"), "Sync 1 file from alpha\n\nCo-authored-by: Ed <ed@x>");
-    // Without the setting, nobody is named.
+    assert_eq!(
+        sync(&committed, "{subject}"),
+        "Sync 2 files from alpha\n\nCo-authored-by: Ed <ed@x>"
+    );
+    sandbox.write("ws/alpha/docs/c.md", "not committed again");
+    // Without the setting, nobody is named. A file that is not committed has no subject.
     assert_eq!(
         sync(
             &["--config", "commit.trailers=false", "--message"],

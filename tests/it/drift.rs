@@ -168,7 +168,7 @@ fn project_is_withheld_if_its_drift_cannot_be_known() {
     let tip = shallow.codex.tip().unwrap();
     shallow
         .sandbox
-        .write("codex.git/shallow", &format!("{tip}\n"));
+        .write("codex.git/shallow", format!("{tip}\n"));
     let without_trailers = drifted(&format!("{WITHHOLD}  commit:\n    trailers: false\n"));
     for (world, reason) in [
         (

@@ -1,6 +1,9 @@
 //! The state that is recorded between runs, and that it is ignored when it no longer applies.
 
+use std::collections::BTreeMap;
 use std::fs;
+
+use serde_json::Value;
 
 use crate::support::gate::{Moment, Step};
 use crate::support::{Codex, Sandbox, not_installed};
@@ -18,30 +21,20 @@ fn synced() -> (Sandbox, Codex) {
 
 /// Runs the program and returns the requests that it sent, as its log shows them.
 fn requests(sandbox: &Sandbox, arguments: &[&str]) -> Vec<&'static str> {
-    let mut command = sandbox.program(arguments);
+    let mut command = sandbox.program(&[arguments, &["--log-format", "json"]].concat());
     command.env("FRACTARY_CODEX_LOG", "fractary_codex=debug");
     let output = sandbox.finish(command).code(0);
-    // The last span of a line is the one that ended.
-    let spans = [
+    let spans = BTreeMap::from([
         ("ls-remote", "list"),
         ("clone", "fetch"),
         ("contents", "contents"),
         ("push", "push"),
-    ];
-    let ended = output
-        .stderr
-        .lines()
-        .filter(|line| line.contains(": close "));
-    let is = |line: &str, span: &str| {
-        line.contains(&format!("{span}: fractary")) || line.contains(&format!("{span}{{"))
-    };
+    ]);
+    let lines = output.stderr.lines();
+    let lines = lines.filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let ended = lines.filter(|line| line["fields"]["message"] == "close");
     ended
-        .filter_map(|line| {
-            spans
-                .iter()
-                .find(|(span, _)| is(line, span))
-                .map(|(_, request)| *request)
-        })
+        .filter_map(|line| spans.get(line["span"]["name"].as_str()?).copied())
         .collect()
 }
 

@@ -635,7 +635,7 @@ fn status_shows_open_pull_requests_and_writes_nothing() {
         assert!(line.contains("since 2026-11-26T11:00:00Z"), "{line}");
         let page = hosted.run(&["status", "--all", "--html", "-"], &[]).code(0);
         assert!(
-            page.stdout.contains("pull request 1 open: https://"),
+            page.stdout.contains(">pull request 1</a>"),
             "{}",
             page.stdout
         );

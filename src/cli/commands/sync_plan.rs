@@ -19,6 +19,9 @@ use crate::saved_plan::document::SavedPlan;
 use crate::sync::expectation::Expectation;
 use crate::workspace::{PushBranches, Workspace};
 
+/// The maximum number of projects that a suggested command names.
+const MAX_NAMED: usize = 10;
+
 /// The documents that the run writes besides its result.
 pub(super) fn artifacts(
     arguments: &SyncArgs,

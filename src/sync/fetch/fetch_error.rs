@@ -76,7 +76,22 @@ impl FetchError {
             | Self::Directory { uri }
             | Self::Link { uri, .. }
             | Self::Submodule { uri }
+            | Self::UnusableCopy { uri, .. }
             | Self::NotCached { uri } => change(uri),
         }
     }
+}
+
+/// The reason why the copy of a document in a cache is not returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum CopyFault {
+    /// The file differs from the version that the cache wrote.
+    #[error("was modified locally")]
+    Modified,
+    /// The file does not exist.
+    #[error("was removed locally")]
+    Removed,
+    /// The last sync did not write all of its files, so that this one may be from an earlier tip.
+    #[error("may be outdated, because the last sync did not write all files")]
+    Outdated,
 }

@@ -1,5 +1,6 @@
 //! Reports on the pulled projects.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use bstr::BString;

@@ -43,9 +43,11 @@ impl TraceTarget {
             let uri = DocumentUri::new(name, configuration, workspace)?;
             return Ok(Self::of_uri(uri));
         }
+        let (files, local) = of_path(name, directory, workspace);
         Ok(Self {
             name: name.to_owned(),
-            files: of_path(name, directory, workspace),
+            files,
+            local,
         })
     }
 
@@ -54,6 +56,7 @@ impl TraceTarget {
         Self {
             name: uri.as_str().to_owned(),
             files: TargetFiles::Uri(Box::new(uri)),
+            local: None,
         }
     }
 }

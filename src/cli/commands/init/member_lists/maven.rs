@@ -22,14 +22,14 @@ pub(super) fn members(root: &Path) -> Option<MemberList> {
     let mut pending = vec![(root.to_owned(), first)];
     while let Some((directory, modules)) = pending.pop() {
         let modules = match modules {
-            Ok((modules, left_out)) => {
-                for profile in left_out {
+            Ok(listed) => {
+                for profile in listed.left_out {
                     list.remark(format!(
                         "the modules of the profile `{}` are left out: it is not active by default",
                         escaped(profile.as_bytes())
                     ));
                 }
-                modules
+                listed.modules
             }
             Err(error) => {
                 list.remark(error);
@@ -58,9 +58,15 @@ pub(super) fn members(root: &Path) -> Option<MemberList> {
     Some(list)
 }
 
-/// The modules that a file lists, and the profiles whose modules are left out; `None` if the file does
-/// not exist.
-fn modules(path: &Path) -> Option<Result<(Vec<String>, Vec<String>), String>> {
+/// The modules that a file lists.
+struct ListedModules {
+    modules: Vec<String>,
+    /// The profiles whose modules are left out.
+    left_out: Vec<String>,
+}
+
+/// The modules that a file lists; `None` if the file does not exist.
+fn modules(path: &Path) -> Option<Result<ListedModules, String>> {
     read(path, |text| {
         let document = Document::parse(text)?;
         let project = document.root_element();
@@ -75,7 +81,10 @@ fn modules(path: &Path) -> Option<Result<(Vec<String>, Vec<String>), String>> {
             let id = id.and_then(|id| id.text()).unwrap_or("?");
             id.trim().to_owned()
         });
-        Ok::<_, roxmltree::Error>((modules.collect(), left_out.collect()))
+        Ok::<_, roxmltree::Error>(ListedModules {
+            modules: modules.collect(),
+            left_out: left_out.collect(),
+        })
     })
 }
 
