@@ -16,6 +16,22 @@ use super::http::HttpServer;
 use super::transport::Transport;
 use super::{Codex, Output, executable, process};
 
+/// A new directory whose path has the same length in each run, so that lines of a terminal are wrapped
+/// at the same words.
+fn directory_with_path_of_fixed_length() -> TempDir {
+    const LENGTH: usize = 44;
+    /// The number of random characters after the prefix.
+    const RANDOM: usize = 6;
+    let parent = std::env::temp_dir();
+    let used = parent.as_os_str().len() + 1 + RANDOM;
+    let prefix = "t".repeat(LENGTH.saturating_sub(used).max(1));
+    tempfile::Builder::new()
+        .prefix(&prefix)
+        .rand_bytes(RANDOM)
+        .tempdir_in(parent)
+        .unwrap()
+}
+
 /// The environment of one test. It is removed when dropped.
 pub(crate) struct Sandbox {
     // Declared first, so that the server stops before its directory is removed.
@@ -38,7 +54,7 @@ impl Sandbox {
 
     fn with(transport: Transport) -> Self {
         process::isolate();
-        let directory = tempfile::tempdir().unwrap();
+        let directory = directory_with_path_of_fixed_length();
         for name in ["home", "tmp", "ws"] {
             fs::create_dir(directory.path().join(name)).unwrap();
         }
