@@ -8,12 +8,15 @@ use crate::workspace::{Project, Workspace};
 
 /// Logs a line per project. The errors of a project are reported with the result.
 pub(super) fn log(outcome: &SyncOutcome, workspace: &Workspace) {
-    let find = |report: &ProjectReport| {
-        let mut projects = workspace.projects.iter();
-        projects.find(|project| project.name == report.name)
-    };
+    if !tracing::enabled!(tracing::Level::INFO) {
+        return;
+    }
+    // The projects of a workspace are in name order.
+    let projects = &workspace.projects;
     for report in &outcome.projects {
-        if let Some(project) = find(report) {
+        let found = projects.binary_search_by(|project| project.name.cmp(&report.name));
+        if let Ok(index) = found {
+            let project = &projects[index];
             tracing::info!(project = %report.name, "{}", decision(report, project));
         }
     }
