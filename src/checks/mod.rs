@@ -72,7 +72,7 @@ pub(crate) fn check_file(file: FileToCheck<'_>, settings: &CheckSettings) -> Vec
 }
 
 /// Whether a text that is published beside the files contains a secret that is not allowed.
-pub(crate) fn contains_secret(text: &str, settings: &CheckSettings) -> bool {
+pub(crate) fn has_unallowed_secret(text: &str, settings: &CheckSettings) -> bool {
     let is_found = |detection: &Detection| !settings.allows(&detection.digest());
     settings.is_enabled(ContentCheck::Secrets)
         && secrets::detect(text.as_bytes()).iter().any(is_found)

@@ -9,7 +9,7 @@ use bstr::BString;
 use rayon::prelude::*;
 
 use super::plan::Planned;
-use crate::checks::contains_secret;
+use crate::checks::has_unallowed_secret;
 use crate::codex::source_authors::SourceCredit;
 use crate::codex::source_repository::{SourceCommit, SourceRepository, UnreadableRepository};
 use crate::codex::uncommitted::committed_changes;
@@ -89,7 +89,7 @@ impl Credits {
         let mut credits: BTreeMap<_, _> = credits.into_iter().collect();
         for (index, plan) in missing {
             let mut credit = credits.remove(&index).unwrap_or_default();
-            if contains_secret(&credit.subject, &request.projects[index].checks) {
+            if has_unallowed_secret(&credit.subject, &request.projects[index].checks) {
                 credit.subject.clear();
                 self.with_secret.insert(index);
             }
