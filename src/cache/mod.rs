@@ -20,6 +20,7 @@ mod apply;
 mod cache_plan;
 mod dir;
 mod error;
+mod implied_trees;
 mod manifest;
 mod open_cache;
 mod overlay;

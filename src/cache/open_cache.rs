@@ -4,19 +4,21 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use bstr::{BStr, BString, ByteSlice};
 use cap_std::fs::Dir;
 
 use super::dir::{CacheDir, Cursor, DiskEntry};
 use super::error::{CacheError, open_error, with_file_name};
+use super::implied_trees::ImpliedTrees;
 use super::manifest::{Cached, LoadError, Manifest, ManifestFiles};
 use super::overlay::Overlay;
 use super::own_files::{CACHEDIR_TAG, CACHEDIR_TAG_NAME, GITIGNORE, GITIGNORE_NAME, LOCK};
 use super::request::{CacheOwner, CacheRequest, RequestRecord};
 use crate::interrupt::Interrupt;
 use crate::lock;
-use crate::object::{Kind, hash};
+use crate::object::{Kind, ObjectId, hash};
 use crate::plan::Entry;
 use crate::stat::Stat;
 
@@ -38,6 +40,8 @@ pub(crate) struct Cache {
     pub(super) manifest: Manifest,
     /// The files that the manifest was read from.
     files: ManifestFiles,
+    /// The trees that the files formed when they were first asked for.
+    implied_trees: OnceLock<ImpliedTrees>,
     /// The changes of simulated plans.
     pub(super) simulated: Overlay,
     _lock: Option<File>,
@@ -101,6 +105,7 @@ impl Cache {
             manifest,
             files,
             directory: Some(directory),
+            implied_trees: OnceLock::new(),
             simulated: Overlay::default(),
             _lock: lock,
         })
@@ -125,6 +130,7 @@ impl Cache {
             directory,
             manifest,
             files,
+            implied_trees: OnceLock::new(),
             simulated: Overlay::default(),
             _lock: None,
         })
@@ -133,6 +139,15 @@ impl Cache {
     /// The cache's directory.
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The bytes of the tree with this id, if recorded files of the cache form it.
+    pub(crate) fn implied_tree(&self, id: ObjectId) -> Option<&[u8]> {
+        let trees = self.implied_trees.get_or_init(|| {
+            let files = self.manifest.files.iter();
+            ImpliedTrees::new(files.map(|(path, file)| (path.as_bstr(), file.entry)))
+        });
+        trees.get(id)
     }
 
     /// The record of the files in the cache and their owners.

@@ -182,13 +182,17 @@ pub fn encode(entries: &[TreeEntry]) -> Vec<u8> {
     data
 }
 
-/// Appends the encoded entry.
 fn push(data: &mut Vec<u8>, entry: &TreeEntry) {
-    data.extend_from_slice(&entry.octal);
+    push_entry(data, &entry.octal, &entry.name, entry.id);
+}
+
+/// Appends an encoded entry.
+pub(crate) fn push_entry(data: &mut Vec<u8>, octal: &[u8], name: &[u8], id: ObjectId) {
+    data.extend_from_slice(octal);
     data.push(b' ');
-    data.extend_from_slice(&entry.name);
+    data.extend_from_slice(name);
     data.push(0);
-    data.extend_from_slice(&entry.id.0);
+    data.extend_from_slice(&id.0);
 }
 
 /// Compares in git's order, in which the name of a directory ends with `/`.

@@ -68,7 +68,7 @@ impl PullRun<'_> {
             self.warn_of_unmatched(project, selector, &files);
             files
         } else {
-            let mut selected = self.find_in_codex(selector)?;
+            let mut selected = self.find_in_codex(selector, cache)?;
             // The fetch may have found a newer tip.
             record.tip = self.session.tip();
             self.warn_of_unsupported(project, &selected.not_files);
@@ -117,8 +117,13 @@ impl PullRun<'_> {
             && !self.request.rescan
     }
 
-    /// Searches the trees of the tip, and fetches them if necessary.
-    fn find_in_codex(&mut self, selector: &CodexSelector) -> Result<Selected, SyncError> {
+    /// Searches the trees of the tip, and fetches them if necessary. Trees that have not changed since
+    /// `cache` was written are not read again.
+    fn find_in_codex(
+        &mut self,
+        selector: &CodexSelector,
+        cache: &Cache,
+    ) -> Result<Selected, SyncError> {
         let (store, tip) = self.session.clone_of_tip(self.request)?;
         let root = tip
             .map(|tip| store.root_tree(tip))
@@ -126,7 +131,11 @@ impl PullRun<'_> {
             .map_err(StoreError::from)?;
         // Maps no pack into memory.
         let contents = store.contents();
-        let selected = Selected::find(selector, &|id| contents.read_tree(id), root);
+        let read = |id| match cache.implied_tree(id) {
+            Some(data) => Ok(data.to_vec()),
+            None => contents.read_tree(id),
+        };
+        let selected = Selected::find(selector, &read, root);
         Ok(selected.map_err(StoreError::from)?)
     }
 
