@@ -580,6 +580,30 @@ fn verbosity_does_not_change_the_document() {
 }
 
 #[test]
+fn verbose_pull_says_what_was_compared_with_the_cache() {
+    let World { sandbox, codex, .. } = world();
+    codex.commit(&[("100644", "projects/other/a.md", "a")], &[]);
+    let pull = || {
+        let include = "codex://acme/other/**";
+        let arguments = ["sync", "alpha", "--from-codex", "--include", include, "-v"];
+        sandbox.run(&arguments).code(0).stderr
+    };
+    let first = pull();
+    assert!(
+        first.contains("alpha: synced: 1 change from the codex to the cache `"),
+        "{first}"
+    );
+    codex.commit(&[("100644", "projects/other/b.md", "b")], &[]);
+    let second = pull();
+    assert!(second.contains("and 1 file the same\n"), "{second}");
+    let third = pull();
+    assert!(
+        third.contains("alpha: up to date: all 2 matching files of the codex are the same in the"),
+        "{third}"
+    );
+}
+
+#[test]
 fn verbose_says_what_was_decided_and_the_log_has_the_stages() {
     let World { sandbox, codex, .. } = world();
     sandbox.run(&["sync", "--all"]).code(0);
