@@ -9,7 +9,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use super::{Size, World, chosen_sizes, git, write};
+use super::{Size, World, chosen_sizes, git, median, write};
 
 /// A way to run the program.
 struct Variant {
@@ -195,10 +195,4 @@ fn processor_time_of_children() -> f64 {
     let fields = fields.split(' ').skip(13).take(2);
     let ticks: f64 = fields.map(|field| field.parse::<f64>().unwrap()).sum();
     ticks / TICKS_PER_SECOND
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }

@@ -10,6 +10,7 @@
 //! cargo bench --bench compare -- sign       # the time that 500 ssh signatures add to a sync
 //! cargo bench --bench compare -- L checks   # the time that the checks and guards add to a sync
 //! cargo bench --bench compare -- pull       # a pull of 22,000 files, compared with git
+//! cargo bench --bench compare -- scale      # 1,000 and 10,000 projects
 //! ```
 //!
 //! The alternatives are a shell script (shallow clone, rsync, one commit per project, one push), an
@@ -25,6 +26,7 @@
 mod checks;
 mod documents;
 mod pull;
+mod scale;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -141,6 +143,10 @@ fn main() {
     }
     if chosen.iter().any(|c| c == "pull") {
         pull::print_table(baseline);
+        return;
+    }
+    if chosen.iter().any(|c| c == "scale") {
+        scale::print_table();
         return;
     }
     println!(
@@ -326,14 +332,7 @@ impl World {
                 content.len()
             ));
         }
-        write(&world.path("stream"), &stream);
-        let input = fs::File::open(world.path("stream")).unwrap();
-        let imported = Command::new("git")
-            .args(["fast-import", "--quiet"])
-            .current_dir(&origin)
-            .stdin(input)
-            .status();
-        assert!(imported.unwrap().success());
+        import(&origin, &stream);
         world
     }
 
@@ -378,9 +377,10 @@ impl World {
                     "{case}: not the same tree"
                 );
             }
-            for (median, mut times) in medians.iter_mut().zip(times) {
-                times.sort_by(f64::total_cmp);
-                *median = times.get(times.len() / 2).copied().unwrap_or(*median);
+            for (row, times) in medians.iter_mut().zip(times) {
+                if !times.is_empty() {
+                    *row = median(times);
+                }
             }
             let [program, baseline, shell, plumbing, floor] = medians;
             println!(
@@ -581,6 +581,13 @@ fn peak_memory(mut child: Child) -> u64 {
     peak
 }
 
+/// The median of the values; 0 if there are none.
+fn median(values: impl IntoIterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
 fn write(path: &Path, content: &str) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(path, content).unwrap();
@@ -596,4 +603,17 @@ fn git(directory: &Path, arguments: &[&str]) {
             .success(),
         "git {arguments:?}"
     );
+}
+
+/// Adds the commits of a stream in the format of `git fast-import` to a bare repository.
+fn import(repository: &Path, stream: &str) {
+    let file = repository.join("stream");
+    fs::write(&file, stream).unwrap();
+    let imported = Command::new("git")
+        .args(["fast-import", "--quiet"])
+        .current_dir(repository)
+        .stdin(fs::File::open(&file).unwrap())
+        .status();
+    assert!(imported.unwrap().success());
+    fs::remove_file(file).unwrap();
 }

@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use super::documents::{Documents, Random};
-use super::{git, peak_memory, write};
+use super::{git, import, median, peak_memory, write};
 
 const PROJECTS: usize = 100;
 const FILES_PER_PROJECT: usize = 220;
@@ -52,11 +52,6 @@ pub(crate) fn print_table(baseline: Option<&str>) {
             memory / 1024
         );
     }
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times.get(times.len() / 2).copied().unwrap_or_default()
 }
 
 /// A codex, and a workspace with a project that pulls all of it.
@@ -109,13 +104,7 @@ impl World {
     }
 
     fn import(&self, stream: &str) {
-        write(&self.path("stream"), stream);
-        let imported = Command::new("git")
-            .args(["fast-import", "--quiet"])
-            .current_dir(self.path("codex.git"))
-            .stdin(fs::File::open(self.path("stream")).unwrap())
-            .status();
-        assert!(imported.unwrap().success());
+        import(&self.path("codex.git"), stream);
     }
 
     /// Prepares the case for a contender: removes what it has, or changes a file of the codex.
