@@ -93,7 +93,7 @@ fn overwritten_correction_is_named_with_commit_and_author() {
         world.assert_drift(&done, &["a"]);
         assert_eq!(dry_run["plan_id"], done["plan_id"]);
         let warnings = done["warnings"].to_string();
-        assert!(warnings.contains("is overwritten"), "{warnings}");
+        assert!(warnings.contains("was overwritten"), "{warnings}");
         assert_eq!(done["projects"][0]["modified"], 3);
         let content = world
             .codex
@@ -400,18 +400,74 @@ fn drift_is_found_over_a_network_with_few_requests() {
     world.assert_drift(&document, &["a"]);
 }
 
-/// The files of the project, of the codex, or of a past moment, by name.
-type Files = BTreeMap<&'static str, String>;
+#[test]
+fn version_that_no_push_has_replaced_would_be_overwritten() {
+    let world = drifted("");
+    world.codex.hook("pre-receive", "echo no >&2; exit 1");
+    let tip = world.codex.tip();
+    let other_plan = "0".repeat(40);
+    for (arguments, code) in [
+        (&["sync", "--json"][..], 5),
+        (&["sync", "--json", "--expect", &other_plan], 5),
+        (&["sync", "--json", "--dry-run"], 0),
+    ] {
+        assert_not_overwritten(&world.run(arguments).code(code).json());
+    }
 
-/// Random changes of the sources and of the codex, with a sync after each. A model decides what is
-/// drift: the codex has another version than the last sync has left, and the sources have yet
-/// another one.
+    world.sandbox.write(
+        "ws/.fractary/config.yaml",
+        "codex:\n  remote: { url: ../codex.git }\n  projects: { alpha: {}, beta: { root: missing } }\n",
+    );
+    let output = world.run(&["sync", "--all", "--atomic", "--json"]);
+    assert_not_overwritten(&output.code(1).json());
+    assert_eq!(world.codex.tip(), tip);
+}
+
+/// Asserts that a document warns about the overwritten file, and does not say that it was.
+#[track_caller]
+fn assert_not_overwritten(document: &Value) {
+    let warnings = document["warnings"].to_string();
+    let fate = "; it would be overwritten (its version stays in the history)";
+    assert!(warnings.contains(fate), "{document:#}");
+    assert!(!warnings.contains("was overwritten"), "{warnings}");
+}
+
+#[test]
+fn warning_names_the_sync_branch_that_has_lost_the_version() {
+    let (branch, path) = ("codex-sync/ws", "projects/alpha/docs/a.md");
+    let world = published(SHARED);
+    world.commit_on(branch, path, "corrected in the codex");
+    world.edit_source("a", "changed in the sources");
+    for (arguments, fate) in [
+        (
+            &["sync", "--json", "--dry-run"][..],
+            "it would be overwritten in `codex-sync/ws` (",
+        ),
+        (
+            &["sync", "--json"],
+            "it was overwritten in `codex-sync/ws` (",
+        ),
+    ] {
+        let document = world.run(arguments).code(0).json();
+        let warnings = document["warnings"].to_string();
+        assert!(warnings.contains(fate), "{document:#}");
+    }
+    let content = world.file_on("codex-sync/ws~", path);
+    assert_eq!(content, "corrected in the codex");
+}
+
 #[test]
 fn drift_is_exact_and_nothing_of_others_is_lost() {
     for seed in 0..5 {
         let rng = &mut fastrand::Rng::with_seed(seed);
         let world = published("");
         let mut sources = Files::from([("a", "a"), ("b", "b"), ("c", "c")].map(owned));
+/// The files of the project, of the codex, or of a past moment, by name.
+type Files = BTreeMap<&'static str, String>;
+
+/// Random changes of the sources and of the codex, with a sync after each. A model decides what is
+/// drift: the codex has another version than the last sync has left, and the sources have yet
+/// another one.
         let (mut codex, mut synced) = (sources.clone(), sources.clone());
         let mut written_by_others = BTreeSet::new();
         for step in 0..5 {

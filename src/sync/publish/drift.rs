@@ -16,7 +16,8 @@ use crate::codex::objects::tree::entry_at;
 use crate::config::OnDrift;
 use crate::interrupt::Interrupted;
 use crate::object::ObjectId;
-use crate::outcome::SyncError;
+use crate::outcome::{ProjectOutcome, ProjectReport, SyncError, Warning};
+use crate::paths::escaped;
 use crate::plan::{Decision, Entry, Listing, OthersChange, ProjectPlan, Withheld};
 use crate::state::State;
 use crate::sync::remote_session::RemoteSession;
@@ -301,6 +302,41 @@ fn add_drift(decision: &mut Decision, found: Vec<OthersChange>, on_drift: OnDrif
     if on_drift == OnDrift::Withhold {
         decision.withhold(Withheld::Drift { count });
     }
+}
+
+/// Warns about the files that others have changed, with what the run has done to each.
+pub(super) fn warn_of_drift(
+    request: &SyncRequest<'_>,
+    report: &ProjectReport,
+    warnings: &mut Vec<Warning>,
+) {
+    let fate = fate_of_drift(report);
+    for change in report.plan.iter().flat_map(|plan| &plan.drift) {
+        let message = format!(
+            "`{}` was changed in the codex since the last sync, in {}; it {fate}",
+            escaped(&report.in_codex(change.path.as_bstr())),
+            change.origin()
+        );
+        request.warn_of(warnings, &report.name, message);
+    }
+}
+
+/// What a run has done to the files of a project that its plan overwrites.
+fn fate_of_drift(report: &ProjectReport) -> String {
+    let verb = match &report.outcome {
+        ProjectOutcome::Withheld(_) | ProjectOutcome::PullRequestClosed { .. } => {
+            return "is kept".to_owned();
+        }
+        ProjectOutcome::Synced(_) | ProjectOutcome::Proposed(_) | ProjectOutcome::PushedOnly(_) => {
+            "was overwritten"
+        }
+        ProjectOutcome::Sent(_) => "may have been overwritten",
+        _ => "would be overwritten",
+    };
+    let branch = report.sync_branch.as_ref();
+    let branch = branch.map(|branch| format!(" in `{}`", escaped(branch.as_bytes())));
+    let branch = branch.unwrap_or_default();
+    format!("{verb}{branch} (its version stays in the history)")
 }
 
 /// The result of a search of the history, or why it failed. The sync itself does not need it.

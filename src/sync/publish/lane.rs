@@ -1,9 +1,6 @@
 //! A lane: the projects that are pushed to one branch, and how far they are.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
-
-use bstr::BString;
 
 use super::attempts::Attempts;
 use super::check::CheckResults;
@@ -36,8 +33,6 @@ pub(super) struct Lane {
     pub(super) isolation: Isolation,
     retries: Retries,
     pub(super) progress: LaneProgress,
-    /// The drifted files that were reported: the index of the project, and the path.
-    warned: BTreeSet<(usize, BString)>,
     /// The server's message that a push of the run bypassed rules of the branch.
     pub(super) bypassed_rules: Option<String>,
 }
@@ -73,7 +68,6 @@ impl Lane {
             isolation: Isolation::default(),
             retries: Retries::new(retries),
             progress: LaneProgress::Open(NextRound::Plan),
-            warned: BTreeSet::new(),
             bypassed_rules: None,
         }
     }
@@ -111,7 +105,6 @@ impl Lane {
                 of: self.isolation.candidates(&changed).count(),
             });
         }
-        planned.warn_of_drift(request, &mut self.warned, warnings);
         planned.push_only(&next);
         // A sync branch is only created with commits.
         planned.creates_branch &= !session.has_sync_branches || planned.has_changes();

@@ -49,7 +49,7 @@ mod server_words;
 mod source_guards;
 mod task_planner;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
@@ -58,7 +58,7 @@ use bstr::ByteSlice;
 
 use commit::Committer;
 use compare::compare;
-use drift::add_recorded_drift;
+use drift::{add_recorded_drift, warn_of_drift};
 use lane::{Lane, LaneProgress, id_of_plans};
 use plan::plan_on;
 use propose::{note_pushed_only, propose, read_pull_requests, show_open};
@@ -284,8 +284,6 @@ fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<(), SyncErro
         }
         let mut planned = plan_on(request, &run.scanned, listings, tips.1);
         add_recorded_drift(request, &drifted, &planned.listings, &mut planned.decisions);
-        let warnings = &mut run.outcome.warnings;
-        planned.warn_of_drift(request, &mut BTreeSet::new(), warnings);
         planned.check(request, &mut run.scanned, &mut run.checked, None)?;
         planned.tips = tips;
         let first = lane.projects.first().map(|index| request.projects[*index]);
@@ -581,6 +579,7 @@ fn finish(request: &SyncRequest<'_>, run: Run, result: Result<(), SyncError>) ->
             let mut report = report(request, project, decision, history, state);
             report.findings = checked.projects.remove(&index).unwrap_or_default();
             report.outcome = proposals.outcome_of(lane.target, index, report.outcome);
+            warn_of_drift(request, &report, &mut outcome.warnings);
             reports.insert(index, report);
         }
     }

@@ -305,36 +305,6 @@ impl Planned {
         }
     }
 
-    /// Warns about the files that others have changed, and remembers them in `warned`, so that each
-    /// is named once in a run.
-    pub(super) fn warn_of_drift(
-        &self,
-        request: &SyncRequest<'_>,
-        warned: &mut BTreeSet<(usize, BString)>,
-        warnings: &mut Vec<Warning>,
-    ) {
-        for (index, decision) in &self.decisions {
-            let project = request.projects[*index];
-            let fate = match decision {
-                Decision::Withheld(..) => "is kept",
-                _ if request.dry_run => "would be overwritten (its version stays in the history)",
-                _ => "is overwritten (its version stays in the history)",
-            };
-            let drift = &decision.plan().drift;
-            let new = drift
-                .iter()
-                .filter(|one| warned.insert((*index, one.path.clone())));
-            for change in new {
-                let message = format!(
-                    "`{}` was changed in the codex since the last sync, in {}; it {fate}",
-                    escaped(&project.to.join(change.path.as_bstr())),
-                    change.origin()
-                );
-                request.warn(warnings, Some(project), message);
-            }
-        }
-    }
-
     /// Warns about each project for which no source file matches and the codex has no file.
     pub(super) fn warn_of_empty(
         &self,
