@@ -649,6 +649,21 @@ pub struct Warning {
     pub message: String,
 }
 
+/// The branches of a remote that lacks the branch of the codex.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExistingBranches {
+    /// The default branch: the one that the remote's HEAD names, if it exists.
+    pub default: Option<String>,
+    /// All branches, with the default one.
+    pub all: Vec<String>,
+    /// Whether a sync can create the missing branch: there is a branch to start from, or no commit at
+    /// all.
+    pub allow_creation: bool,
+    /// The environment whose configuration names the branch of the codex.
+    pub environment: Option<String>,
+}
+
 /// An error that ends a run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -776,12 +791,18 @@ pub enum SyncError {
         branch: String,
         /// The remote.
         url: String,
-        /// The default branch: the one that the remote's HEAD names.
-        head: Option<String>,
-        /// The environment whose configuration names the branch.
-        environment: Option<String>,
+        /// The branches that exist.
+        existing: ExistingBranches,
         /// Whether a sync that publishes creates the branch (`remote.create`).
         is_created: bool,
+    },
+    /// No branch is configured, and the remote's HEAD names none that exists.
+    #[error("HEAD of `{url}` names no existing branch")]
+    NoDefaultBranch {
+        /// The remote.
+        url: String,
+        /// The branches that exist.
+        existing: ExistingBranches,
     },
     /// The name of a sync branch is that of the branch of the codex.
     #[error("`push.branch`: `{}` is the branch of the codex", escaped(branch.as_bytes()))]
@@ -796,6 +817,8 @@ pub enum SyncError {
         branch: String,
         /// The remote.
         url: String,
+        /// The branches that exist.
+        existing: ExistingBranches,
     },
     /// The codex has no such directory, so that there is nothing to retire or to rename.
     #[error("the codex has no directory `{directory}` of `{project}`")]

@@ -21,7 +21,7 @@ use crate::config::Direction;
 use crate::config::problem::Problems;
 use crate::config::tree::key_path;
 use crate::names::ProjectName;
-use crate::outcome::{ForgeError, ForgeKind, ForgeRejection};
+use crate::outcome::{ExistingBranches, ForgeError, ForgeKind, ForgeRejection};
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, Pushed, SyncError, SyncOutcome};
 use crate::paths::{escaped, shown};
 use crate::plan::{DeletedFrom, Withheld};
@@ -41,6 +41,8 @@ use crate::workspace::document_uri::InvalidUri;
 const SIZE_LIMIT_HINT: &str = "raise the server's limit for the size of a push (nginx: `client_max_body_size`, git: `receive.maxInputSize`)";
 /// The maximum number of projects that the hint for a rejected push names.
 const MAX_NAMED: usize = 10;
+/// The maximum number of branches that the hint for a missing branch names.
+const MAX_BRANCHES: usize = 5;
 /// The maximum number of entries in other lists.
 const MAX_LISTED: usize = 20;
 
@@ -256,15 +258,16 @@ fn present_names(error: &FetchError) -> Option<String> {
 }
 
 fn known_projects(names: &[String]) -> String {
-    let listed = names
-        .iter()
-        .take(MAX_LISTED)
-        .map(|name| format!("`{name}`"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    match names.len().saturating_sub(MAX_LISTED) {
-        0 => format!("the projects are {listed}"),
-        omitted => format!("the projects are {listed} and {omitted} more"),
+    format!("the projects are {}", listed(names, MAX_LISTED))
+}
+
+/// Names up to `max` of them, and the number of the others.
+fn listed(names: &[String], max: usize) -> String {
+    let shown = names.iter().take(max).map(|name| format!("`{name}`"));
+    let shown = shown.collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(max) {
+        0 => shown,
+        omitted => format!("{shown} and {omitted} more"),
     }
 }
 
@@ -340,7 +343,9 @@ fn kind(error: &SyncError) -> &'static str {
         SyncError::Unverified { .. } => "unverified",
         SyncError::NoVerdict { .. } => "no-verdict",
         SyncError::LocalMissing { .. } => "not-found",
-        SyncError::BranchMissing { .. } | SyncError::NothingToMergeInto { .. } => "branch-missing",
+        SyncError::BranchMissing { .. }
+        | SyncError::NoDefaultBranch { .. }
+        | SyncError::NothingToMergeInto { .. } => "branch-missing",
         SyncError::NothingRecorded { .. } | SyncError::OfflinePull { .. } => "nothing-recorded",
         SyncError::SyncBranchIsBase { .. } => "configuration",
         SyncError::AtomicBranches => "usage",
@@ -429,13 +434,14 @@ fn hints(error: &SyncError) -> Vec<String> {
         SyncError::LocalMissing { path } => vec![format!(
             "create it with `git init --bare {path}`, or with a sync that publishes and `remote.create: true`"
         )],
-        SyncError::BranchMissing {
-            branch,
-            head,
-            environment,
-            is_created,
-            ..
-        } => missing_branch_hints(branch, head.as_deref(), environment.as_deref(), *is_created),
+        SyncError::BranchMissing { branch, existing, is_created, .. } => {
+            let creation = creation_hint(branch, existing, *is_created);
+            [creation].into_iter().chain(branch_hints(existing)).collect()
+        }
+        SyncError::NoDefaultBranch { existing, .. } => {
+            let correction = "correct it on the server: `git symbolic-ref HEAD refs/heads/NAME`";
+            branch_hints(existing).chain([correction.to_owned()]).collect()
+        }
         SyncError::NothingRecorded { .. } => {
             vec!["run a sync first, or drop `--offline`".to_owned()]
         }
@@ -444,10 +450,16 @@ fn hints(error: &SyncError) -> Vec<String> {
             "use another name, or push to the branch of the codex with `push.mode: direct`"
                 .to_owned(),
         ],
-        SyncError::NothingToMergeInto { branch, .. } => vec![format!(
-            "create `{}` on the server, or with a first sync with `--push-mode direct --config remote.create=true`",
-            escaped(branch.as_bytes())
-        )],
+        SyncError::NothingToMergeInto { branch, existing, .. } => {
+            let branch = escaped(branch.as_bytes());
+            let creation = match existing.allow_creation {
+                true => format!(
+                    "create `{branch}` on the server, or with a first sync with `--push-mode direct --config remote.create=true`"
+                ),
+                false => format!("create `{branch}` on the server"),
+            };
+            [creation].into_iter().chain(branch_hints(existing)).collect()
+        }
         SyncError::AtomicBranches => vec![
             "remove `{project}` from `push.branch`, so that all projects share one branch".to_owned(),
         ],
@@ -605,29 +617,51 @@ fn isolation_hint(named: &[ProjectName], others: &[ProjectName]) -> Option<Strin
     }
 }
 
-/// The suggestions if the branch does not exist. `head` is the default branch of the remote, and
-/// `environment` the environment that selected the missing one.
-fn missing_branch_hints(
-    branch: &str,
-    head: Option<&str>,
-    environment: Option<&str>,
-    is_created: bool,
-) -> Vec<String> {
+/// The hint to create a missing branch.
+fn creation_hint(branch: &str, existing: &ExistingBranches, is_created: bool) -> String {
     let branch = escaped(branch.as_bytes());
-    let create = match is_created {
+    match is_created {
+        _ if !existing.allow_creation => format!(
+            "create `{branch}` on the server: a sync does not create it, because HEAD names no existing branch to start from"
+        ),
         true => format!("the next sync that publishes creates `{branch}`"),
         false => format!(
             "a sync that publishes creates `{branch}` from the default branch with `remote.create: true`, unless the server hides `{branch}` from you"
         ),
+    }
+}
+
+/// The hints to use a branch that exists.
+fn branch_hints(existing: &ExistingBranches) -> impl Iterator<Item = String> {
+    let ExistingBranches {
+        default,
+        all,
+        environment,
+        ..
+    } = existing;
+    let key = match environment {
+        Some(environment) => key_path(&["sync", "environments", environment]),
+        None => "remote.branch".to_owned(),
     };
-    let default = head.map(|head| {
-        let key = environment.map_or("remote.branch".to_owned(), |environment| {
-            key_path(&["sync", "environments", environment])
-        });
-        let head = escaped(head.as_bytes());
-        format!("or use the default branch: `--config {key}={head}`")
+    let of_default = default.as_ref().map(|default| {
+        let default = escaped(default.as_bytes());
+        format!("or use the default branch: `--config {key}={default}`")
     });
-    [create].into_iter().chain(default).collect()
+    let mut others: Vec<_> = all
+        .iter()
+        .filter(|name| Some(*name) != default.as_ref())
+        .map(|name| escaped(name.as_bytes()).to_string())
+        .collect();
+    // Names with a slash are mostly those of working branches.
+    others.sort_by_key(|name| (name.contains('/'), name.clone()));
+    let of_others = (!others.is_empty()).then(|| {
+        let listed = listed(&others, MAX_BRANCHES);
+        match default {
+            Some(_) => format!("the other branches are {listed}"),
+            None => format!("set `{key}` to an existing branch: {listed}"),
+        }
+    });
+    of_default.into_iter().chain(of_others)
 }
 
 /// The command of a dry run with these options.

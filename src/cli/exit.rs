@@ -54,6 +54,7 @@ pub(crate) fn of_error(error: &SyncError) -> u8 {
         | SyncError::NoVerdict { .. }
         | SyncError::LocalMissing { .. }
         | SyncError::BranchMissing { .. }
+        | SyncError::NoDefaultBranch { .. }
         | SyncError::NothingToMergeInto { .. }
         | SyncError::NothingRecorded { .. }
         | SyncError::Forge(_)

@@ -115,6 +115,7 @@ pub fn examine(request: &SyncRequest<'_>) -> Vec<Check> {
             let is_reachable = matches!(
                 error,
                 SyncError::BranchMissing { .. }
+                    | SyncError::NoDefaultBranch { .. }
                     | SyncError::SyncBranchIsBase { .. }
                     | SyncError::NothingToMergeInto { .. }
             );

@@ -29,7 +29,7 @@ use crate::event::{Event, Stage};
 use crate::interrupt::OnSignal;
 use crate::lock::lock;
 use crate::object::{Kind, ObjectId, hash};
-use crate::outcome::SyncError;
+use crate::outcome::{ExistingBranches, SyncError};
 use crate::paths::{escaped, shown};
 use crate::plan::{Entry, Listing};
 use crate::platform;
@@ -219,6 +219,9 @@ fn recorded_listings(
 /// Queries the branches. A repository at a local path that does not exist is created first, if the
 /// run `may_create` it. A sync branch can be missing, but the branch that it is to be merged into
 /// must exist.
+///
+/// A branch is created from the one that HEAD names. If there is none, the branch is only created in a
+/// repository without branches: its history would have no commit in common with the others.
 pub(super) fn find_branches(
     request: &SyncRequest<'_>,
     transport: &dyn Transport,
@@ -243,6 +246,7 @@ pub(super) fn find_branches(
                 tip: None,
                 head: None,
                 is_empty: true,
+                existing: Vec::new(),
                 others: BTreeMap::new(),
             });
         }
@@ -260,22 +264,37 @@ pub(super) fn find_branches(
         };
         transport.refs(branches, OnSignal::Stop)
     })?;
-    if refs.tip.is_none() && !sync_branches.is_empty() {
-        return Err(SyncError::NothingToMergeInto {
-            branch: refs.branch,
-            url: transport.url().to_string(),
-        });
+    let allow_creation = refs.is_empty || refs.head.is_some();
+    let is_usable = match sync_branches {
+        [] => refs.is_empty || (may_create && allow_creation),
+        _ => false,
+    };
+    if refs.tip.is_some() || is_usable {
+        return Ok(refs);
     }
-    if refs.tip.is_none() && !refs.is_empty && !may_create {
-        return Err(SyncError::BranchMissing {
-            branch: refs.branch,
-            url: transport.url().to_string(),
-            head: refs.head.map(|(name, _)| name),
-            environment: request.workspace.environment_name.clone(),
+
+    let url = transport.url().to_string();
+    let existing = ExistingBranches {
+        allow_creation,
+        default: refs.head.map(|(name, _)| name),
+        all: refs.existing,
+        environment: request.workspace.environment_name.clone(),
+    };
+    let branch = refs.branch;
+    Err(match (&remote.branch, sync_branches) {
+        (None, _) if !refs.is_empty => SyncError::NoDefaultBranch { url, existing },
+        (_, []) => SyncError::BranchMissing {
+            branch,
+            url,
+            existing,
             is_created: remote.create,
-        });
-    }
-    Ok(refs)
+        },
+        _ => SyncError::NothingToMergeInto {
+            branch,
+            url,
+            existing,
+        },
+    })
 }
 
 /// Opens or creates the clone for this run: a persistent one if that is configured, otherwise a

@@ -100,6 +100,7 @@ impl RemoteContext {
             tip: Some(tip),
             head,
             is_empty: false,
+            existing: Vec::new(),
             others: BTreeMap::new(),
         }))
     }
@@ -113,23 +114,19 @@ impl RemoteContext {
     /// Handles a missing branch, given a list of all branches. If no branch was requested and HEAD
     /// is unborn, falls back to [`FIRST_BRANCH`].
     fn not_found(&self, lines: &RefLines, branch: Option<&str>) -> Result<RemoteRefs, RemoteError> {
-        let is_empty = lines.is_empty();
-        let branch = match branch {
-            Some(branch) => branch.to_owned(),
-            None if is_empty => FIRST_BRANCH.to_owned(),
-            None => {
-                if let Some(refs) = self.find(lines, Some(FIRST_BRANCH))? {
-                    return Ok(refs);
-                }
-                let detail = "its HEAD leads to no branch".to_owned();
-                return Err(self.error(RemoteErrorKind::BranchMissing, vec![detail]));
-            }
-        };
+        if branch.is_none()
+            && let Some(refs) = self.find(lines, Some(FIRST_BRANCH))?
+        {
+            return Ok(refs);
+        }
+        let names = lines.iter().map(|(name, _)| name.as_str());
+        let existing = names.filter_map(|name| name.strip_prefix("refs/heads/"));
         Ok(RemoteRefs {
-            branch,
+            branch: branch.unwrap_or(FIRST_BRANCH).to_owned(),
             tip: None,
             head: self.head(lines)?,
-            is_empty,
+            is_empty: lines.is_empty(),
+            existing: existing.map(str::to_owned).collect(),
             others: BTreeMap::new(),
         })
     }

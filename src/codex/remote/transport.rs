@@ -25,6 +25,8 @@ pub(crate) struct RemoteRefs {
     pub head: Option<(String, ObjectId)>,
     /// Whether the remote has no branch at all.
     pub is_empty: bool,
+    /// The names of all branches, if the synced branch does not exist.
+    pub existing: Vec<String>,
     /// The tips of the [other branches](Branches::others) that exist.
     pub others: BTreeMap<String, ObjectId>,
 }

@@ -35,7 +35,7 @@ fn branch_name_cannot_control_the_terminal() {
     sandbox.remove("bin/git");
     assert_harmless(&output);
     assert!(
-        output.stderr.contains("its HEAD leads to no branch"),
+        output.stderr.contains("names no existing branch"),
         "{}",
         output.stderr
     );

@@ -219,3 +219,56 @@ fn bidirectional_sync_can_create_the_branch() {
     sandbox.run(&both).code(0);
     codex.git(&["rev-parse", "--verify", "staging"]);
 }
+
+#[test]
+fn missing_branch_is_not_created_beside_branches_that_it_cannot_start_from() {
+    for configured in [true, false] {
+        let World { sandbox, codex, .. } = World::new();
+        codex.git(&["branch", "-m", "main", "trunk"]);
+        codex.git(&["branch", "work/a", "trunk"]);
+        codex.git(&["symbolic-ref", "HEAD", "refs/heads/unborn"]);
+        let branches = codex.git(&["for-each-ref"]);
+        let mut options = vec!["--config", "remote.create=true"];
+        if configured {
+            options.extend(["--config", "remote.branch=staging"]);
+        }
+        for more in [&[][..], &["--dry-run"]] {
+            let output = sandbox.run(&[SYNC, &options, more].concat()).code(4).json();
+            let error = &output["error"];
+            assert_eq!(error["kind"], "branch-missing", "{error:#}");
+            let hints = error["hints"].to_string();
+            assert!(
+                hints.contains("existing branch: `trunk`, `work/a`"),
+                "{hints}"
+            );
+            assert_eq!(codex.git(&["for-each-ref"]), branches);
+        }
+    }
+}
+
+#[test]
+fn first_branch_is_created_if_the_codex_has_only_tags() {
+    let World { sandbox, codex, .. } = World::new();
+    codex.git(&["tag", "v1", "main"]);
+    codex.git(&["update-ref", "-d", "refs/heads/main"]);
+    sandbox.run(SYNC).code(0);
+    assert_eq!(codex.subjects(), ["Sync 1 file from alpha"]);
+}
+
+#[test]
+fn error_about_a_missing_branch_names_those_that_exist() {
+    let World { sandbox, codex, .. } = World::new();
+    for name in ["a/work", "b", "c", "d", "e", "f", "g"] {
+        codex.git(&["branch", name, "main"]);
+    }
+    for more in [&[][..], &["--push-mode", "branch"]] {
+        let missing = ["--config", "remote.branch=staging"];
+        let output = sandbox.run(&[SYNC, &missing, more].concat()).code(4).json();
+        let hints = output["error"]["hints"].to_string();
+        let (default, others) = (
+            "or use the default branch: `--config remote.branch=main`",
+            "the other branches are `b`, `c`, `d`, `e`, `f` and 2 more",
+        );
+        assert!(hints.contains(default) && hints.contains(others), "{hints}");
+    }
+}
