@@ -238,10 +238,15 @@ pub(crate) fn with_default<T>(value: Option<T>, key: &str) -> T {
 
 /// A rule from the section `derived` of `defaults.yaml`.
 pub(crate) fn derived(rule: &str) -> &'static str {
+    default_text(&["derived", rule])
+}
+
+/// A text that `defaults.yaml` gives.
+pub(crate) fn default_text(path: &[&str]) -> &'static str {
     DEFAULTS
-        .get(&["derived", rule])
+        .get(path)
         .and_then(Node::as_text)
-        .unwrap_or_else(|| unreachable!("defaults.yaml has no `derived.{rule}`"))
+        .unwrap_or_else(|| unreachable!("defaults.yaml has no `{}`", path.join(".")))
 }
 
 /// Every default that is not a map, with its path.

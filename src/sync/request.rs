@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::connection::{Connection, ConnectionSlot};
 use super::expectation::Expectation;
 use super::sources::Sources;
-use crate::checks::{CheckScope, ContentCheck};
+use crate::checks::{CheckScope, ContentCheck, has_unallowed_secret};
 use crate::codex::remote::{self, NotesLocation, Purpose};
 use crate::config::{Configuration, Direction};
 use crate::environment::Environment;
@@ -187,6 +187,12 @@ impl<'w> SyncRequest<'w> {
             )
         };
         Ok(self.connection.take(purpose, open)?)
+    }
+
+    /// Whether a text that is published beside the files of a project contains a secret that is not
+    /// allowed.
+    pub(super) fn finds_secret(&self, project: &Project, text: &str) -> bool {
+        self.checks != CheckScope::Nothing && has_unallowed_secret(text, &project.checks)
     }
 
     /// Whether the links of all files are checked.

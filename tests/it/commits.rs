@@ -1,6 +1,6 @@
 //! The message and identity of commits, and their determinism.
 
-use crate::support::{Codex, Sandbox};
+use crate::support::{Codex, Sandbox, World};
 
 fn message(codex: &Codex) -> String {
     codex.git(&["log", "-1", "--format=%B", "main"])
@@ -431,5 +431,60 @@ fn source_date_that_a_commit_cannot_store_is_rejected() {
         let time = codex.git(&["log", "-1", "--format=%at", "main"]);
         assert_eq!(time.trim(), seconds);
         codex.assert_sound();
+    }
+}
+
+#[test]
+fn secret_in_a_text_for_the_commit_is_not_published() {
+    let token = [
+        "xoxb-",
+        "263594206564-2343594206574-FGqddMF8t08v8N7Oq4i57vs1",
+    ]
+    .concat();
+    let World { sandbox, codex, .. } = World::new();
+    let with_token = format!("Publish with {token}\n\nmore");
+    let setting = format!("commit.message=Publish with {token}");
+    let default = "Sync 1 file from alpha\n\nCodex-Project: alpha";
+    for (number, (options, expected, warnings)) in [
+        (vec!["--message", &with_token], default, 1),
+        (vec!["--config", &setting], default, 1),
+        (
+            vec!["--message", "docs", "--work-id", &token],
+            "docs\n\nCodex-Project: alpha",
+            1,
+        ),
+        (
+            vec!["--message", "{project}", "--work-id", "7"],
+            "alpha\n\nCodex-Project: alpha\nCodex-Work-Id: 7",
+            0,
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        sandbox.write("ws/alpha/README.md", format!("version {number}"));
+        let output = sandbox.run(&[&["sync", "--all", "--json"], &options[..]].concat());
+        let found = output.code(0).json()["warnings"].to_string();
+        assert_eq!(
+            found.matches("contains a secret").count(),
+            warnings,
+            "{found}"
+        );
+        assert!(!found.contains(&token), "{found}");
+        assert_eq!(message(&codex).trim(), expected);
+    }
+
+    // The settings of the check decide.
+    for option in [
+        &["--no-checks"][..],
+        &["--config", "sync.checks.secrets=off"],
+    ] {
+        sandbox.write(
+            "ws/alpha/README.md",
+            format!("version {}", option.len() + 10),
+        );
+        let arguments = [&["sync", "--all", "--message", &with_token], option].concat();
+        sandbox.run(&arguments).code(0);
+        assert!(message(&codex).contains(&token));
     }
 }

@@ -125,6 +125,38 @@ fn finding_is_in_the_pull_request() {
     assert!(body.contains(line), "{body}");
 }
 
+#[test]
+fn secret_in_a_configured_text_is_not_in_the_pull_request() {
+    let hosted = Hosted::new(Kind::GitHub);
+    let token = [
+        "xoxb-",
+        "263594206564-2343594206574-FGqddMF8t08v8N7Oq4i57vs1",
+    ]
+    .concat();
+    let text = format!("with {token}");
+    let variables =
+        ["TITLE", "BODY"].map(|key| format!("FRACTARY_CODEX_PUSH__PULL_REQUEST__{key}"));
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|key| (key.as_str(), text.as_str()))
+        .collect();
+    let output = hosted.run(&["sync", "--all"], &variables).code(0);
+    let pull = &hosted.forge.pulls()[0];
+    assert_eq!(pull.title, "Sync 1 file from alpha");
+    assert!(
+        pull.body.contains("published by fractary-codex"),
+        "{}",
+        pull.body
+    );
+    for text in [&pull.body, &output.stderr] {
+        assert!(!text.contains(&token), "{text}");
+    }
+    for key in ["title", "body"] {
+        let warning = format!("`push.pull_request.{key}` contains a secret");
+        assert!(output.stderr.contains(&warning), "{}", output.stderr);
+    }
+}
+
 /// [`Hosted::run`] asserts that no stream has the token.
 #[test]
 fn logs_show_the_requests_without_the_token() {

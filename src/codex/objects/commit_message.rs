@@ -50,16 +50,19 @@ pub(crate) struct CommitMessage<'m> {
 }
 
 impl CommitMessage<'_> {
-    /// Fills in the template and adds the trailers.
-    pub(crate) fn text(&self) -> String {
+    /// The message without the trailers of the sync: the template with its values.
+    pub(crate) fn body(&self) -> String {
         let mut text = self.filled_template();
         text.retain(|c| c != '\0');
-        let mut text = text.trim().to_owned();
-        if text.is_empty() {
-            text = self.default_subject();
+        match text.trim() {
+            "" => self.default_subject(),
+            text => text.to_owned(),
         }
-        text.push('\n');
+    }
 
+    /// Adds the trailers to `body`: [`Self::body`], or another text.
+    pub(crate) fn with_trailers(&self, body: &str) -> String {
+        let mut text = format!("{body}\n");
         let trailers = self.trailers();
         // Trailers of the template, such as `Signed-off-by`, are in the same paragraph: git only reads
         // the last one.
@@ -73,7 +76,7 @@ impl CommitMessage<'_> {
     }
 
     /// The subject if no source commit is known, as for files that are not committed.
-    fn default_subject(&self) -> String {
+    pub(crate) fn default_subject(&self) -> String {
         let files = pluralize(self.plan.counts().total(), "file");
         format!("Sync {files} from {}", self.project.name)
     }

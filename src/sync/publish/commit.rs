@@ -64,6 +64,33 @@ pub(super) struct Committer<'r> {
     /// The source revision of each project that was committed before, by index.
     revisions: BTreeMap<usize, Option<SourceRevision>>,
     credits: Credits,
+    /// The texts that commits lack because they contain a secret, each with the index of the project.
+    omissions: BTreeSet<(usize, OmittedText)>,
+}
+
+/// A part of a commit's message that is left out because it contains a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum OmittedText {
+    /// The subject of the source commit.
+    Subject,
+    /// The template with its values.
+    Message,
+    /// The value of `--work-id`.
+    WorkId,
+}
+
+impl OmittedText {
+    fn warning(self) -> &'static str {
+        match self {
+            Self::Subject => {
+                "the subject of the source commit contains a secret, so the commit does not have it"
+            }
+            Self::Message => {
+                "the commit message (`--message`, `commit.message`) contains a secret, so the commit has the default one"
+            }
+            Self::WorkId => "`--work-id` contains a secret, so the commit does not have it",
+        }
+    }
 }
 
 impl<'r> Committer<'r> {
@@ -72,6 +99,7 @@ impl<'r> Committer<'r> {
             authorship: Authorship::new(request),
             revisions: BTreeMap::new(),
             credits: Credits::default(),
+            omissions: BTreeSet::new(),
         }
     }
 
@@ -109,10 +137,12 @@ impl<'r> Committer<'r> {
             self.add_revisions(request, scanned, planned, warnings);
         }
         self.add_credits(request, plans, warnings);
+        let mut omissions = BTreeSet::new();
         let chains: Vec<_> = plans
             .iter()
-            .map(|(target, planned)| self.chain(request, session, *target, planned))
+            .map(|(target, planned)| self.chain(request, session, *target, planned, &mut omissions))
             .collect();
+        self.warn_of_omissions(request, omissions, warnings);
         let built = self.build(request, session, &chains)?;
         if signs {
             reporter.event(&Event::Finished { stage });
@@ -124,13 +154,14 @@ impl<'r> Committer<'r> {
         Ok(Committed::new(plans, Some(built)))
     }
 
-    /// The commits of one plan.
+    /// The commits of one plan. Texts that they lack because of a secret are added to `omissions`.
     fn chain<'p>(
         &self,
         request: &'p SyncRequest<'_>,
         session: &RemoteSession,
         target: usize,
         planned: &'p Planned,
+        omissions: &mut BTreeSet<(usize, OmittedText)>,
     ) -> NewChain<'p> {
         let target = &session.targets[target].branch;
         // Sync branches are to be merged into the base, which is the branch that a message names.
@@ -143,7 +174,7 @@ impl<'r> Committer<'r> {
         let commits = planned.changes().map(|(index, plan)| NewCommit {
             project: request.projects[index],
             plan,
-            message: self.message(request, branch, index, plan),
+            message: self.message(request, branch, index, plan, omissions),
         });
         NewChain {
             parent: planned.base,
@@ -163,20 +194,33 @@ impl<'r> Committer<'r> {
         branch: &str,
         index: usize,
         plan: &ProjectPlan,
+        omissions: &mut BTreeSet<(usize, OmittedText)>,
     ) -> String {
         let (workspace, project) = (request.workspace, request.projects[index]);
+        let mut omits = |text: &str, kind| {
+            let has_secret = request.finds_secret(project, text);
+            omissions.extend(has_secret.then_some((index, kind)));
+            has_secret
+        };
         let work_id = request.work_id.as_deref();
+        let work_id = work_id.filter(|id| !omits(id, OmittedText::WorkId));
         match &request.task {
-            Task::Sync => CommitMessage {
-                workspace,
-                branch,
-                project,
-                plan,
-                revision: self.revisions.get(&index).and_then(Option::as_ref),
-                work_id,
-                credit: self.credits.of(index),
+            Task::Sync => {
+                let message = CommitMessage {
+                    workspace,
+                    branch,
+                    project,
+                    plan,
+                    revision: self.revisions.get(&index).and_then(Option::as_ref),
+                    work_id,
+                    credit: self.credits.of(index),
+                };
+                let mut body = message.body();
+                if omits(&body, OmittedText::Message) {
+                    body = message.default_subject();
+                }
+                message.with_trailers(&body)
             }
-            .text(),
             Task::Retire { .. } => retire_message(workspace, project, work_id),
             Task::Rename { old, from } => rename_message(workspace, project, (old, from), work_id),
         }
@@ -232,9 +276,22 @@ impl<'r> Committer<'r> {
                 request.warn(warnings, None, message);
             }
         }
-        for index in self.credits.take_with_secret() {
-            let message = "the subject of the source commit contains a secret, so the commit does not have it";
-            request.warn(warnings, Some(request.projects[index]), message.to_owned());
+    }
+
+    /// Warns about the texts that commits lack because they contain a secret, each once in a run.
+    fn warn_of_omissions(
+        &mut self,
+        request: &SyncRequest<'_>,
+        mut omissions: BTreeSet<(usize, OmittedText)>,
+        warnings: &mut Vec<Warning>,
+    ) {
+        let subjects = self.credits.with_secret().iter();
+        omissions.extend(subjects.map(|index| (*index, OmittedText::Subject)));
+        for (index, text) in omissions {
+            if self.omissions.insert((index, text)) {
+                let message = text.warning().to_owned();
+                request.warn(warnings, Some(request.projects[index]), message);
+            }
         }
     }
 

@@ -2,14 +2,12 @@
 //! `commit.credit`, and the subject of `{subject}`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::mem;
 use std::sync::Arc;
 
 use bstr::BString;
 use rayon::prelude::*;
 
 use super::plan::Planned;
-use crate::checks::has_unallowed_secret;
 use crate::codex::source_authors::SourceCredit;
 use crate::codex::source_repository::{SourceCommit, SourceRepository, UnreadableRepository};
 use crate::codex::uncommitted::committed_changes;
@@ -22,7 +20,7 @@ use crate::sync::request::{SyncRequest, Task};
 pub(super) struct Credits {
     /// By the index of the project.
     known: BTreeMap<usize, KnownCredit>,
-    /// The projects whose subject contains a secret, and about which nobody was warned yet.
+    /// The projects whose subject contains a secret, so that no message has it.
     with_secret: BTreeSet<usize>,
 }
 
@@ -41,9 +39,9 @@ struct SourceHistory {
 }
 
 impl Credits {
-    /// Takes the projects to warn about: no message has their subject, because it contains a secret.
-    pub(super) fn take_with_secret(&mut self) -> BTreeSet<usize> {
-        mem::take(&mut self.with_secret)
+    /// The projects whose subject contains a secret, so that no message has it.
+    pub(super) fn with_secret(&self) -> &BTreeSet<usize> {
+        &self.with_secret
     }
 
     /// The credit of a project; `None` if messages do not depend on it.
@@ -89,7 +87,7 @@ impl Credits {
         let mut credits: BTreeMap<_, _> = credits.into_iter().collect();
         for (index, plan) in missing {
             let mut credit = credits.remove(&index).unwrap_or_default();
-            if has_unallowed_secret(&credit.subject, &request.projects[index].checks) {
+            if request.finds_secret(request.projects[index], &credit.subject) {
                 credit.subject.clear();
                 self.with_secret.insert(index);
             }

@@ -140,6 +140,12 @@ impl<'l, 'r, 'v> LaneBranch<'l, 'r, 'v> {
         let lane = &self.run.lanes[self.index];
         let text = ProposalText::new(self.request, self.session, self.run, lane, tip)?;
         self.projects = Some(text.names(self.request));
+        for key in &text.with_secret {
+            let message = format!(
+                "`push.pull_request.{key}` contains a secret, so the pull request has the default text"
+            );
+            self.request.warn(self.run.warnings, None, message);
+        }
         Ok(text)
     }
 

@@ -10,6 +10,7 @@ use super::proposals::ProposalRun;
 use super::scan::Scanned;
 use crate::codex::source_revision::SourceRevision;
 use crate::config::Direction;
+use crate::config::layers::default_text;
 use crate::forge::pull_request_text::{BodyContents, ProposedProject, inert};
 use crate::forge::web_page::KnownForges;
 use crate::names::ProjectName;
@@ -34,6 +35,8 @@ pub(super) struct ProposalText {
     not_included: Vec<(String, String)>,
     drift: Vec<(String, String)>,
     findings: Vec<(String, String)>,
+    /// The settings of `push.pull_request` that contain a secret: the pull request has their defaults.
+    pub(super) with_secret: Vec<&'static str>,
     /// The commit of the sync branch that the texts are about.
     pub(super) tip: ObjectId,
 }
@@ -49,9 +52,9 @@ impl ProposalText {
         tip: ObjectId,
     ) -> Result<Self, SyncError> {
         let forges = KnownForges::new(request.workspace, request.environment);
-        let projects = projects_on(request, &session.targets[lane.target].branch);
-        let listings = session.listings_of_both(&projects, tip)?;
-        let compared = projects.iter().zip(&listings);
+        let owners = projects_on(request, &session.targets[lane.target].branch);
+        let listings = session.listings_of_both(&owners, tip)?;
+        let compared = owners.iter().zip(&listings);
         let projects: Vec<_> = compared
             .filter_map(|(project, (before, after))| {
                 let counts = counts(project, before, after);
@@ -65,13 +68,22 @@ impl ProposalText {
             })
             .collect();
         let settings = request.workspace.pull_request.as_ref();
-        let filled = |text: fn(&PullRequestSettings) -> &str| {
+        let mut with_secret = Vec::new();
+        let mut filled = |key: &'static str, text: fn(&PullRequestSettings) -> &str| {
             let text = settings.map(text).unwrap_or_default();
-            filled(request, session, &projects, text)
+            let text = filled(request, session, &projects, text);
+            let mut owners = owners.iter();
+            if !owners.any(|project| request.finds_secret(project, &text)) {
+                return text;
+            }
+            with_secret.push(key);
+            let default = default_text(&["codex", "push", "pull_request", key]);
+            filled(request, session, &projects, default)
         };
         Ok(Self {
-            title: filled(|settings| &settings.title),
-            introduction: filled(|settings| &settings.body),
+            title: filled("title", |settings| &settings.title),
+            introduction: filled("body", |settings| &settings.body),
+            with_secret,
             not_included: not_included(request, run.scanned, lane),
             drift: drift(request, lane),
             findings: findings(request, run.checked, lane),
