@@ -828,8 +828,10 @@ fn withheld_hint(project: &ProjectReport, reason: &Withheld, target: &[String]) 
         _ => "",
     };
     let command = |option: &str| {
-        let is_other = |word: &&String| setting(word) != setting(option);
-        let repeated = target.iter().filter(is_other);
+        let replaced = [setting(direction.trim_start()), setting(option)];
+        let repeated = target
+            .iter()
+            .filter(|word| !replaced.contains(&setting(word)));
         let repeated: String = repeated.map(|word| format!(" {word}")).collect();
         format!("run `fractary-codex sync -p {name}{direction}{repeated} {option}`")
     };
@@ -919,6 +921,9 @@ fn scan_kind_and_hint(name: &ProjectName, error: &ScanError) -> (&'static str, O
             "another process writes to it; run again when that process has ended",
         ),
         ScanError::Repository { reason, .. } => return ("source", hint_for_repository(reason)),
+    if ["--to-codex", "--from-codex"].contains(&option) {
+        return "the direction".to_owned();
+    }
         ScanError::RootNotCommitted { .. } => (
             "root",
             "commit its files, or set `sync.to_codex.source: worktree` for this project",

@@ -201,13 +201,19 @@ fn project_is_withheld_if_its_drift_cannot_be_known() {
 #[test]
 fn suggested_command_repeats_the_options_that_choose_the_codex() {
     let world = drifted(WITHHOLD);
-    let options = ["--push-mode", "branch", "--config", "remote.token=s3cret"];
+    let options = [
+        "--direction",
+        "to-codex",
+        "--push-mode",
+        "branch",
+        "--config",
+        "remote.token=s3cret",
+    ];
     let arguments = [&["sync", "--json", "--jobs", "2"][..], &options].concat();
     let output = world.run(&arguments).code(1);
     assert!(!output.stdout.contains("s3cret"));
     let hint = output.json()["projects"][0]["error"]["hints"][0].to_string();
-    let command =
-        "sync -p alpha --config=remote.token=… --push-mode=branch --config sync.on_drift=overwrite";
+    let command = "sync -p alpha --to-codex --config=remote.token=… --push-mode=branch --config sync.on_drift=overwrite";
     assert!(hint.contains(command), "{hint}");
 }
 
@@ -456,18 +462,18 @@ fn warning_names_the_sync_branch_that_has_lost_the_version() {
     assert_eq!(content, "corrected in the codex");
 }
 
-#[test]
-fn drift_is_exact_and_nothing_of_others_is_lost() {
-    for seed in 0..5 {
-        let rng = &mut fastrand::Rng::with_seed(seed);
-        let world = published("");
-        let mut sources = Files::from([("a", "a"), ("b", "b"), ("c", "c")].map(owned));
 /// The files of the project, of the codex, or of a past moment, by name.
 type Files = BTreeMap<&'static str, String>;
 
 /// Random changes of the sources and of the codex, with a sync after each. A model decides what is
 /// drift: the codex has another version than the last sync has left, and the sources have yet
 /// another one.
+#[test]
+fn drift_is_exact_and_nothing_of_others_is_lost() {
+    for seed in 0..5 {
+        let rng = &mut fastrand::Rng::with_seed(seed);
+        let world = published("");
+        let mut sources = Files::from([("a", "a"), ("b", "b"), ("c", "c")].map(owned));
         let (mut codex, mut synced) = (sources.clone(), sources.clone());
         let mut written_by_others = BTreeSet::new();
         for step in 0..5 {

@@ -57,7 +57,8 @@ pub(super) fn of_sync(program: &Command, matches: &ArgMatches) -> Vec<GivenOptio
 
 /// The options that a suggested `sync` repeats, so that it publishes the same files to the same
 /// place: those of all commands that change the configuration, and the options of a `sync` that
-/// decide what is published. Values that can be secret are left out.
+/// decide what is published. An option for the direction becomes `--to-codex`, because the other
+/// direction is no publication. Values that can be secret are left out.
 pub(super) fn of_target(program: &Command, matches: &ArgMatches) -> Vec<String> {
     const GLOBAL: [&str; 3] = ["directory", "config_file", "config"];
     const DIRECTIONS: [&str; 4] = ["to_codex", "from_codex", "bidirectional", "direction"];
@@ -72,16 +73,20 @@ pub(super) fn of_target(program: &Command, matches: &ArgMatches) -> Vec<String> 
     let own = sync.get_arguments().filter(|one| !one.is_global_set());
     let given = shared.chain(own).filter_map(|argument| {
         let id = argument.get_id().as_str();
-        let is_known = matches.try_contains_id(id).is_ok() && !DIRECTIONS.contains(&id);
-        is_known.then(|| given(argument, matches)).flatten()
+        let is_known = matches.try_contains_id(id).is_ok();
+        let option = is_known.then(|| given(argument, matches)).flatten()?;
+        Some((id, option))
     });
-    let given = given.filter(|option| option.role == OptionRole::Publication);
-    let words = given.flat_map(|option| option.words);
-    words.map(|word| shown(&word)).collect()
+    let given = given.filter(|(_, option)| option.role == OptionRole::Publication);
+    let (directions, others): (Vec<_>, Vec<_>) = given.partition(|(id, _)| DIRECTIONS.contains(id));
+    let direction = (!directions.is_empty()).then(|| "--to-codex".to_owned());
+    let words = others.into_iter().flat_map(|(_, option)| option.words);
+    let words = words.map(|word| shown_word(&word));
+    direction.into_iter().chain(words).collect()
 }
 
 /// An option as a word for a shell, without a value that can be secret.
-fn shown(word: &str) -> String {
+pub(crate) fn shown_word(word: &str) -> String {
     let Some(("--config", assignment)) = word.split_once('=') else {
         return shell_word(word);
     };

@@ -7,7 +7,7 @@ use super::project_selection::{narrow, select_named};
 use super::run_output::RunOutput;
 use super::{plan, sync_plan};
 use crate::checks::CheckScope;
-use crate::cli::args::SyncArgs;
+use crate::cli::args::{SyncArgs, shown_word};
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::config::{Direction, FlagValue};
@@ -30,25 +30,29 @@ pub(crate) fn run(arguments: &SyncArgs, context: &Context) -> u8 {
     };
     match sync_plan::artifacts(arguments, context) {
         Ok(artifacts) => {
-            let result = sync(arguments, &artifacts, output, context);
-            output.finish(result, &artifacts, context)
+            let mut context = context.clone();
+            let result = sync(arguments, &artifacts, output, &mut context);
+            output.finish(result, &artifacts, &context)
         }
         Err(error) => output.finish(Err(error), &[], context),
     }
 }
 
-/// Runs the sync with the options of the command line, or with those of the saved plan that it names.
+/// Runs the sync with the options of the command line, or with those of the saved plan that it names,
+/// which suggested commands then repeat.
 fn sync(
     arguments: &SyncArgs,
     artifacts: &[Artifact],
     output: RunOutput,
-    context: &Context,
+    context: &mut Context,
 ) -> Result<SyncOutcome, CommandError> {
     let Some(file) = &arguments.plan else {
         return sync_with(arguments, None, artifacts, output, context);
     };
     let saved = plan::read(file, context)?;
     let arguments = sync_plan::arguments(&saved, file, arguments)?;
+    let options = saved.options.iter().map(|word| shown_word(word));
+    context.global.target.extend(options);
     sync_with(&arguments, Some(&saved), artifacts, output, context)
 }
 

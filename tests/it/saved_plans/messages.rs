@@ -133,3 +133,21 @@ fn wrong_usage() {
     }
     insta::assert_snapshot!(text);
 }
+
+#[test]
+fn suggested_command_has_the_options_of_the_plan() {
+    let world = World::new();
+    for number in 0..30 {
+        let name = format!("ws/alpha/docs/{number}.md");
+        world.sandbox.write(&name, "text");
+    }
+    world.run(&["sync"]).code(0);
+    world.sandbox.remove("ws/alpha/docs");
+    let options = ["--all", "--prune", "--work-id", "7"];
+    save_of(&world, &options, 1);
+    let output = apply(&world, &["--json", "--config", "push.retries=3"]);
+    let error = output.code(1).json()["projects"][0]["error"].take();
+    let expected = "fractary-codex sync -p alpha --config=push.retries=3 --to-codex --prune --work-id=7 --max-delete 30";
+    let words: Vec<_> = expected.split(' ').collect();
+    assert_eq!(error["commands"], serde_json::json!([words]), "{error:#}");
+}
