@@ -34,8 +34,8 @@ pub use crate::codex::store::StoreError;
 pub use crate::forge::{ForgeError, ForgeKind, ForgeRejection};
 pub use crate::glob::InvalidGlob;
 pub use crate::plan::{
-    Change, Counts, DeletedFrom, MovedDirectory, Op, OthersChange, ProjectPlan, UncommittedFiles,
-    Withheld,
+    Change, Counts, DeletedFrom, MovedDirectory, Op, OtherDirectory, OthersChange, ProjectPlan,
+    UncommittedFiles, Withheld,
 };
 pub use crate::saved_plan::differences::PlanDifference;
 pub use crate::scan::{

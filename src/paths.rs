@@ -82,6 +82,14 @@ impl CodexPath {
         bstr::join("/", [self.as_bstr(), path]).into()
     }
 
+    /// The directory that is as deep as this one and contains `path`; `None` if `path` is not below such
+    /// a directory.
+    pub(crate) fn same_level_above(&self, path: &BStr) -> Option<Self> {
+        let depth = self.as_bstr().find_iter("/").count();
+        let end = path.find_iter("/").nth(depth)?;
+        Self::new(&path[..end]).ok()
+    }
+
     /// The path with a `/` at the end, in the form that is the same for paths which only some file
     /// systems distinguish. A directory overlaps another one if one of these forms begins with the
     /// other.

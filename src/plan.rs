@@ -27,7 +27,7 @@ pub use listing::{Entry, Listing};
 pub use moved_directory::MovedDirectory;
 pub use others_change::OthersChange;
 pub use uncommitted_files::UncommittedFiles;
-pub use withheld::{DeletedFrom, Withheld};
+pub use withheld::{DeletedFrom, OtherDirectory, Withheld};
 
 /// The plan for one project.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -24,7 +24,7 @@ use crate::names::ProjectName;
 use crate::outcome::{ExistingBranches, ForgeError, ForgeKind, ForgeRejection};
 use crate::outcome::{ProjectError, ProjectOutcome, ProjectReport, Pushed, SyncError, SyncOutcome};
 use crate::paths::{escaped, shown};
-use crate::plan::{DeletedFrom, Withheld};
+use crate::plan::{DeletedFrom, OtherDirectory, Withheld};
 use crate::platform;
 use crate::report::ErrorReport;
 use crate::report::issue::{Issue, IssueSeverity};
@@ -848,19 +848,27 @@ fn withheld_hint(project: &ProjectReport, reason: &Withheld, target: &[String]) 
             "compare the files with the codex; to overwrite them, {}",
             command("--config sync.on_drift=overwrite")
         ),
-        Withheld::Findings { .. } => {
-            "correct the files, or allow the findings with `sync.checks.allow`; `--no-checks` turns all checks off"
-                .to_owned()
+        Withheld::Findings {
+            other_directory, ..
+        } => {
+            let correction = "correct the files, or allow the findings with `sync.checks.allow`; `--no-checks` turns all checks off";
+            match other_directory {
+                Some(other) => format!(
+                    "{}; otherwise, {correction}",
+                    move_hint(name, other, target)
+                ),
+                None => correction.to_owned(),
+            }
         }
-        Withheld::Uncommitted(_) => format!(
-            "commit the files, or {}",
-            command("--allow-dirty")
-        ),
+        Withheld::Uncommitted(_) => format!("commit the files, or {}", command("--allow-dirty")),
         Withheld::UnknownSourceState { .. } => command("--allow-dirty"),
         Withheld::SourceBranch { .. } | Withheld::UnknownSourceBranch { .. } => {
             "publish from one of the branches, or change `sync.to_codex.branches`".to_owned()
         }
-        Withheld::NothingMatches { from: DeletedFrom::Cache, .. } => format!(
+        Withheld::NothingMatches {
+            from: DeletedFrom::Cache,
+            ..
+        } => format!(
             "check the patterns (`sync.from_codex.include`) and the branch of the codex; if intended, {}",
             command("--allow-mass-delete")
         ),
@@ -883,8 +891,39 @@ fn withheld_hint(project: &ProjectReport, reason: &Withheld, target: &[String]) 
     }
 }
 
+/// The way to move the files of a project that has another directory in the codex, whose path differs
+/// from that of the project only in case. The command repeats those options of `target` that it has.
+fn move_hint(name: &ProjectName, other: &OtherDirectory, target: &[String]) -> String {
+    const OPTIONS: [&str; 6] = [
+        "-C=",
+        "--config=",
+        "--config-file=",
+        "--env=",
+        "--push-mode=",
+        "--work-id=",
+    ];
+    let repeated = target.iter().filter(|word| {
+        let word = word.trim_start_matches('\'');
+        OPTIONS.iter().any(|option| word.starts_with(option))
+    });
+    let repeated: String = repeated.map(|word| format!(" {word}")).collect();
+    let path = &other.path;
+    match &other.left_by {
+        Some(former) => format!(
+            "move the files of `{former}`, which has left `{path}`, with `fractary-codex rename {former} {name}{repeated}`"
+        ),
+        None => format!(
+            "if `{path}` is the former directory of this project, move its files with `fractary-codex rename OLD {name} --directory {}{repeated}`",
+            shell_word(&path.to_string())
+        ),
+    }
+}
+
 /// What an option sets: the option without its value, or for `--config` with the key.
 fn setting(option: &str) -> String {
+    if ["--to-codex", "--from-codex"].contains(&option) {
+        return "the direction".to_owned();
+    }
     if ["--max-delete", "--allow-mass-delete"]
         .iter()
         .any(|guard| option.starts_with(guard))
@@ -921,9 +960,6 @@ fn scan_kind_and_hint(name: &ProjectName, error: &ScanError) -> (&'static str, O
             "another process writes to it; run again when that process has ended",
         ),
         ScanError::Repository { reason, .. } => return ("source", hint_for_repository(reason)),
-    if ["--to-codex", "--from-codex"].contains(&option) {
-        return "the direction".to_owned();
-    }
         ScanError::RootNotCommitted { .. } => (
             "root",
             "commit its files, or set `sync.to_codex.source: worktree` for this project",

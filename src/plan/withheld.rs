@@ -6,8 +6,9 @@ use std::fmt;
 use bstr::BString;
 
 use super::uncommitted_files::UncommittedFiles;
+use crate::names::ProjectName;
 use crate::object::Mode;
-use crate::paths::escaped;
+use crate::paths::{CodexPath, escaped};
 use crate::text::pluralize;
 
 /// The reason why a project is withheld.
@@ -48,6 +49,8 @@ pub enum Withheld {
         count: usize,
         /// The checks, as the names of their keys.
         checks: BTreeSet<&'static str>,
+        /// The directory with the files that the new ones collide with, if it is another one.
+        other_directory: Option<OtherDirectory>,
     },
     /// Files of the plan are not as in the commit that is checked out.
     Uncommitted(UncommittedFiles),
@@ -107,6 +110,16 @@ impl Withheld {
             Self::NoneSurvives { .. } => "all files deleted",
         }
     }
+}
+
+/// A directory of the codex whose path differs from that of a project only in case or Unicode form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OtherDirectory {
+    /// The directory.
+    pub path: CodexPath,
+    /// The project that has published it from this workspace and has left it, if there is one.
+    pub left_by: Option<ProjectName>,
 }
 
 /// The place that files would be deleted from.
@@ -196,7 +209,7 @@ impl fmt::Display for Withheld {
                     "{files} in the codex would be overwritten, and whether others have changed them is unknown: {reason}"
                 )
             }
-            Self::Findings { count, checks } => {
+            Self::Findings { count, checks, .. } => {
                 let checks: Vec<_> = checks.iter().map(|check| format!("`{check}`")).collect();
                 let findings = pluralize(*count, "finding");
                 write!(

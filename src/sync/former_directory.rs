@@ -123,7 +123,7 @@ pub(super) fn check_overlap(
 
 /// The same for a directory that the codex has, which distinguishes case: after a rename from `Web` to
 /// `web`, `projects/Web` is not the directory of a project.
-fn check_former(
+pub(super) fn check_former(
     request: &SyncRequest<'_>,
     directory: &CodexPath,
 ) -> Result<(), FormerDirectoryError> {

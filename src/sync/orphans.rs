@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::former_directory::{check_overlap, default_directory};
+use super::former_directory::{check_former, default_directory};
 use super::remote_session::{RemoteSession, connect};
 use super::request::SyncRequest;
 use crate::codex::objects::sync_history::SyncHistory;
@@ -83,6 +83,15 @@ pub(super) fn orphans(
         .collect())
 }
 
+/// The directories that projects have left, as far as this workspace has recorded it, each with its
+/// project.
+pub(super) fn recorded_directories(request: &SyncRequest<'_>) -> BTreeMap<CodexPath, ProjectName> {
+    let candidates = recorded(request).into_iter();
+    candidates
+        .map(|(directory, candidate)| (directory, candidate.project))
+        .collect()
+}
+
 /// The directories for which a sync of this workspace has recorded state, and that no project of the
 /// configuration has.
 fn recorded(request: &SyncRequest<'_>) -> Candidates {
@@ -108,7 +117,7 @@ fn recorded(request: &SyncRequest<'_>) -> Candidates {
             };
             Some((directory, candidate))
         })
-        .filter(|(directory, _)| check_overlap(request, directory).is_ok())
+        .filter(|(directory, _)| check_former(request, directory).is_ok())
         .collect()
 }
 
@@ -128,7 +137,7 @@ pub(super) fn former_projects(request: &SyncRequest<'_>, history: &SyncHistory) 
         .filter_map(|(name, _)| {
             let project: ProjectName = name.parse().ok()?;
             let directory = default_directory(&project);
-            let is_free = check_overlap(request, &directory).is_ok();
+            let is_free = check_former(request, &directory).is_ok();
             let known_at = None;
             is_free.then_some((directory, LeftDirectory { project, known_at }))
         })

@@ -117,3 +117,34 @@ fn history_is_evidence_for_projects_of_the_same_repository_only() {
     world.run(&["retire", "alpha", "--yes"]).code(0);
     assert!(!page(&world).contains("retire alpha"));
 }
+
+#[test]
+fn directory_of_a_name_that_changed_only_in_case_is_left() {
+    let world = synced(URL);
+    world.set_projects("{ Alpha: { root: alpha }, beta: {} }");
+    let rename = ["fractary-codex", "rename", "alpha", "Alpha"];
+    let retire = ["fractary-codex", "retire", "alpha"];
+    let status = world.run(&["status", "--all", "--json"]).code(1).json();
+    let left = json!([{ "project": "alpha", "directory": "projects/alpha", "commands": [rename, retire] }]);
+    assert_eq!(status["orphans"], left, "{status:#}");
+
+    // The new files are withheld, and the hint has the way to move the former ones.
+    let options = ["sync", "--all", "--json", "--config", "push.retries=3"];
+    let known = "`fractary-codex rename alpha Alpha --config=push.retries=3`";
+    let unknown =
+        "`fractary-codex rename OLD Alpha --directory projects/alpha --config=push.retries=3`";
+    for (output, expected) in [
+        (world.run(&options), known),
+        (world.run_stateless(&options), unknown),
+    ] {
+        let document = output.code(1).json();
+        let hint = document["projects"][0]["error"]["hints"][0]
+            .as_str()
+            .unwrap();
+        assert!(hint.contains(expected), "{hint}");
+    }
+
+    world.run(&["rename", "alpha", "Alpha", "--yes"]).code(0);
+    world.run(&["sync", "--all"]).code(0);
+    assert_eq!(world.orphans(), json!([]));
+}

@@ -37,9 +37,10 @@ use crate::checks::{
 use crate::event::{Counter, Event, Stage};
 use crate::interrupt::Interrupted;
 use crate::object::{Mode, ObjectId};
-use crate::plan::{Decision, Listing, Op, Withheld};
+use crate::plan::{Decision, Listing, Op, OtherDirectory, Withheld};
 use crate::platform::{bytes_of, path_of};
 use crate::scan::ScanError;
+use crate::sync::orphans::recorded_directories;
 use crate::sync::request::SyncRequest;
 use crate::sync::sources::SourceContents;
 
@@ -54,6 +55,8 @@ pub(super) struct CheckResults {
     documents: Documents,
     /// The findings of each project, by index, in the last plan in which it was checked.
     pub(super) projects: BTreeMap<usize, Vec<Finding>>,
+    /// The directories of the codex that collide with those of projects, by index.
+    other_directories: BTreeMap<usize, OtherDirectory>,
 }
 
 /// A file with certain contents.
@@ -109,7 +112,8 @@ pub(super) fn check(
     check_paths(request, &files, (decisions, listings), trees, results);
     for (index, decision) in &mut *decisions {
         if let Some(findings) = results.projects.get(index) {
-            withhold(decision, findings);
+            let other_directory = results.other_directories.get(index);
+            withhold(decision, findings, other_directory);
         }
     }
 
@@ -134,7 +138,7 @@ pub(super) fn check(
             let findings = results.projects.entry(*index).or_default();
             findings.retain(|finding| finding.check != ContentCheck::Links);
             findings.extend(found.remove(index).unwrap_or_default());
-            is_any_withheld |= withhold(decision, findings);
+            is_any_withheld |= withhold(decision, findings, None);
         }
         if !is_any_withheld {
             break;
@@ -177,9 +181,18 @@ fn check_paths(
     let others = trees.map(|trees| trees.other_spellings(directories));
     // What cannot be read is not known.
     let others = others.and_then(Result::ok).unwrap_or_default();
+    let is_any_other = others.values().any(|files| !files.is_empty());
+    let left = is_any_other.then(|| recorded_directories(request));
     let (decisions, listings) = plan;
     for (index, files) in checked {
         let project = request.projects[*index];
+        let other_directory = others.get(index).and_then(|files| {
+            let path = project.to.same_level_above(files.first()?.as_bstr())?;
+            let left_by = left.as_ref().and_then(|left| left.get(&path)).cloned();
+            Some(OtherDirectory { path, left_by })
+        });
+        let other_directory = other_directory.map(|directory| (*index, directory));
+        results.other_directories.extend(other_directory);
         let after = decisions[index].plan().apply_to(&listings[index]);
         let entries = after.entries.iter();
         let entries = entries.filter(|(_, entry)| entry.mode != Mode::Directory);
@@ -211,11 +224,15 @@ fn move_to_failed(
 }
 
 /// Withholds a project with these findings, if there is a reason. Returns whether there is one.
-fn withhold(decision: &mut Decision, findings: &[Finding]) -> bool {
+fn withhold(
+    decision: &mut Decision,
+    findings: &[Finding],
+    other_directory: Option<&OtherDirectory>,
+) -> bool {
     if !matches!(decision, Decision::Ready(_)) {
         return false;
     }
-    let Some(reason) = reason_to_withhold(findings) else {
+    let Some(reason) = reason_to_withhold(findings, other_directory) else {
         return false;
     };
     decision.withhold(reason);
@@ -355,14 +372,20 @@ fn with_path(
     })
 }
 
-/// The reason to withhold a project with these findings, if there is one.
-fn reason_to_withhold(findings: &[Finding]) -> Option<Withheld> {
+/// The reason to withhold a project with these findings, if there is one. `other_directory` is the one
+/// that its new files collide with.
+fn reason_to_withhold(
+    findings: &[Finding],
+    other_directory: Option<&OtherDirectory>,
+) -> Option<Withheld> {
     let withholding = findings
         .iter()
         .filter(|finding| finding.severity == Severity::Withhold);
     let checks: BTreeSet<_> = withholding.clone().map(|one| one.check.key()).collect();
+    let collides = checks.contains(ContentCheck::CaseCollisions.key());
     (!checks.is_empty()).then(|| Withheld::Findings {
         count: withholding.count(),
         checks,
+        other_directory: other_directory.filter(|_| collides).cloned(),
     })
 }
