@@ -848,7 +848,7 @@ pub(crate) struct SyncArgs {
     #[arg(long, value_name = "DIR", value_parser = ["to-codex", "from-codex", "bidirectional"])]
     #[arg(help_heading = "Direction", group = "way", hide_short_help = true)]
     pub(crate) direction: Option<String>,
-    /// Do not update the local cache after publishing [env: FRACTARY_CODEX_CACHE__ENABLED]
+    /// Do not update the local cache after publishing (`cache.enabled: false`)
     #[arg(long, conflicts_with_all = ["from_codex", "bidirectional"], help_heading = "Direction", hide_short_help = true)]
     pub(crate) no_cache: bool,
     /// Overwrite local edits in the cache (never force-pushes)
@@ -931,8 +931,7 @@ pub(crate) struct SyncArgs {
     /// Disable the deletion guard
     #[arg(long, help_heading = "Safety")]
     pub(crate) allow_mass_delete: bool,
-    /// Publish files that are not committed without a warning [env:
-    /// FRACTARY_CODEX_SYNC__TO_CODEX__DIRTY]
+    /// Publish files that are not committed without a warning (`sync.to_codex.dirty: allow`)
     #[arg(long, help_heading = "Safety", hide_short_help = true)]
     pub(crate) allow_dirty: bool,
     /// Do not check the files that are published (`sync.checks`)

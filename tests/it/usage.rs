@@ -181,6 +181,21 @@ fn reserved_flags_have_their_own_error() {
 }
 
 #[test]
+fn help_names_a_variable_only_if_it_means_the_same_as_the_flag() {
+    let sandbox = Sandbox::new();
+    let help = sandbox.run(&["sync", "--help"]).code(0).stdout;
+    // The head of an entry is followed by its text, with a blank line after it.
+    let entries = help.split("\n\n").filter_map(|entry| {
+        let entry = &entry[entry.find("      --")?..];
+        let (head, text) = entry.split_once('\n')?;
+        Some((head.trim(), text))
+    });
+    let flags = entries.filter(|(head, text)| !head.contains('<') && text.contains("[env:"));
+    let flags: Vec<_> = flags.map(|(head, _)| head).collect();
+    assert_eq!(flags, ["--prune"], "{help}");
+}
+
+#[test]
 fn help_works_at_every_level() {
     let sandbox = Sandbox::new();
     for path in [&["sync"][..], &["cache"], &["cache", "list"]] {
