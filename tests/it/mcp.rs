@@ -265,6 +265,10 @@ fn errors_say_what_to_do_and_the_server_goes_on() {
         ("codex_document_list", json!({ "organization": "other" })),
         ("codex_search", json!({ "query": "" })),
         ("codex_search", json!({ "query": "(", "regex": true })),
+        ("codex_search", json!({ "query": "x", "limit": 0 })),
+        ("codex_document_list", json!({ "limit": 0 })),
+        ("codex_document_fetch", json!({ "uri": LEDGER, "limit": 0 })),
+        ("codex_project_status", json!({ "limit": 0 })),
         ("codex_project_status", json!({ "projects": ["alfa"] })),
         ("codex_cache_clear", json!({ "pattern": ".*" })),
     ] {
@@ -325,6 +329,12 @@ fn errors_say_what_to_do_and_the_server_goes_on() {
             json!(95),
             -32601,
             "unknown method `nope`",
+        ),
+        (
+            request(96, r#","method":"prompts/list""#),
+            json!(96),
+            -32601,
+            "unknown method `prompts/list`",
         ),
     ] {
         client.write(&line);

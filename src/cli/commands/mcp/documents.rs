@@ -183,9 +183,16 @@ impl<T> ListPart<T> {
     }
 }
 
-/// The number of items to return, between one and `max`.
-pub(super) fn limit(asked: Option<usize>, default: usize, max: usize) -> usize {
-    asked.unwrap_or(default).clamp(1, max)
+/// The number of items to return, at most `max`. Zero is an error: no part would be the last one.
+pub(super) fn limit(
+    asked: Option<usize>,
+    default: usize,
+    max: usize,
+) -> Result<usize, CommandError> {
+    match asked.unwrap_or(default) {
+        0 => Err(CommandError::usage("`limit` must be at least 1")),
+        limit => Ok(limit.min(max)),
+    }
 }
 
 /// The sentence that says how to get the next part; empty if there is none.

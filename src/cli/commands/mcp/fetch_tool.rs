@@ -32,6 +32,7 @@ pub(super) struct FetchArguments {
     #[serde(default)]
     offset: usize,
     /// The greatest number of bytes to return: 40000 by default, at most 200000.
+    #[schemars(range(min = 1))]
     limit: Option<usize>,
     /// Read only the local cache, whatever the age of its copy.
     #[serde(default)]
@@ -71,6 +72,7 @@ impl McpTool for FetchTool {
         call: &ToolCall,
         arguments: FetchArguments,
     ) -> Result<(Vec<String>, FetchedText), CommandError> {
+        let limit = limit(arguments.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
         let (configuration, workspace) = call.load()?;
         let max_age = arguments.max_age;
         if arguments.bypass_cache && (arguments.offline || max_age.is_some()) {
@@ -89,14 +91,15 @@ impl McpTool for FetchTool {
             cache_use,
             arguments.offline,
         )?;
-        part(&fetched, &arguments, &workspace)
+        part(&fetched, (arguments.offset, limit), &workspace)
     }
 }
 
-/// The part of a document that was asked for. It ends after a line, if it has one.
+/// The part of a document after `offset` of its bytes, with about `limit` bytes. It ends after a line, if
+/// it has one.
 fn part(
     fetched: &SingleDocument,
-    arguments: &FetchArguments,
+    (offset, limit): (usize, usize),
     workspace: &Workspace,
 ) -> Result<(Vec<String>, FetchedText), CommandError> {
     let origin = fetched.origin(workspace);
@@ -117,16 +120,16 @@ fn part(
         };
         return Ok((vec![words], fetched));
     };
-    if arguments.offset > size {
+    if offset > size {
         let message = format!(
             "`offset` {} is beyond the end of `{uri}`, which has {size} bytes",
-            arguments.offset
+            offset
         );
         return Err(CommandError::usage(message));
     }
 
-    let start = text.floor_char_boundary(arguments.offset);
-    let end = start.saturating_add(limit(arguments.limit, DEFAULT_LIMIT, MAX_LIMIT));
+    let start = text.floor_char_boundary(offset);
+    let end = start.saturating_add(limit);
     let mut end = text.ceil_char_boundary(end.min(size));
     if end < size
         && let Some(line_end) = text[start..end].rfind('\n')

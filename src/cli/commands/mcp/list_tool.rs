@@ -36,6 +36,7 @@ pub(super) struct ListArguments {
     #[serde(default)]
     offset: usize,
     /// The greatest number of documents to return: 200 by default, at most 2000.
+    #[schemars(range(min = 1))]
     limit: Option<usize>,
 }
 
@@ -81,6 +82,7 @@ impl McpTool for ListTool {
         call: &ToolCall,
         arguments: ListArguments,
     ) -> Result<(Vec<String>, DocumentList), CommandError> {
+        let limit = limit(arguments.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
         let (configuration, workspace) = call.load()?;
         let selection = DocumentSelection {
             pattern: arguments.pattern,
@@ -92,7 +94,6 @@ impl McpTool for ListTool {
         let listing = list(&request, &uri).map_err(|error| CommandError::from(&error))?;
 
         let total = listing.documents.len();
-        let limit = limit(arguments.limit, DEFAULT_LIMIT, MAX_LIMIT);
         let part = ListPart::of(listing.documents, arguments.offset, limit);
         let documents = part.items.into_iter().map(|document| DocumentInList {
             uri: shown_uri(document.path.as_bstr(), &workspace),

@@ -7,10 +7,10 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 
-use rmcp::RoleServer;
-use rmcp::model::ErrorCode;
+use rmcp::model::{ErrorCode, JsonRpcMessage};
 use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
+use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::Mutex;
@@ -70,8 +70,11 @@ where
 
     fn send(
         &mut self,
-        message: TxJsonRpcMessage<RoleServer>,
+        mut message: TxJsonRpcMessage<RoleServer>,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
+        if let JsonRpcMessage::Error(answer) = &mut message {
+            explain(&mut answer.error);
+        }
         let output = self.output.clone();
         async move { write(&output, &message).await }
     }
@@ -118,6 +121,14 @@ async fn write(
     let mut output = output.lock().await;
     output.write_all(&line).await?;
     output.flush().await
+}
+
+/// Makes a sentence of the error for an unknown method, which has only the name of the method: also that
+/// of the SDK, for methods that it knows and this server does not have.
+fn explain(error: &mut ErrorData) {
+    if error.code == ErrorCode::METHOD_NOT_FOUND {
+        error.message = format!("unknown method `{}`", error.message).into();
+    }
 }
 
 /// The answer to a line that is not a message. Responses and notifications have no answer.

@@ -50,6 +50,7 @@ pub(super) struct SearchArguments {
     #[serde(default)]
     offset: usize,
     /// The greatest number of lines to return: 50 by default, at most 500.
+    #[schemars(range(min = 1))]
     limit: Option<usize>,
 }
 
@@ -93,6 +94,7 @@ impl McpTool for SearchTool {
         call: &ToolCall,
         arguments: SearchArguments,
     ) -> Result<(Vec<String>, SearchResult), CommandError> {
+        let limit = limit(arguments.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
         let pattern = arguments.compile()?;
         let (configuration, workspace) = call.load()?;
         let selection = DocumentSelection {
@@ -105,7 +107,7 @@ impl McpTool for SearchTool {
         let text_search = TextSearch {
             pattern: &pattern,
             offset: arguments.offset,
-            limit: limit(arguments.limit, DEFAULT_LIMIT, MAX_LIMIT),
+            limit,
             is_text,
         };
         let found =

@@ -145,8 +145,8 @@ impl ServerHandler for Server {
         let CustomRequest { method, params, .. } = request;
         let method = escaped(method.as_bytes());
         let Some(error) = wrong_parameters(&method.to_string(), params) else {
-            let message = format!("unknown method `{method}`");
-            return Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, message, None));
+            let code = ErrorCode::METHOD_NOT_FOUND;
+            return Err(ErrorData::new(code, method.to_string(), None));
         };
         let error = escaped(error.as_bytes());
         let message = format!("invalid parameters of `{method}`: {error}");

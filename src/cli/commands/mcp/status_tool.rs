@@ -36,6 +36,7 @@ pub(super) struct StatusArguments {
     #[serde(default)]
     offset: usize,
     /// The greatest number of projects to return: 100 by default, at most 1000.
+    #[schemars(range(min = 1))]
     limit: Option<usize>,
 }
 
@@ -85,6 +86,7 @@ impl McpTool for StatusTool {
         call: &ToolCall,
         arguments: StatusArguments,
     ) -> Result<(Vec<String>, StatusList), CommandError> {
+        let limit = limit(arguments.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
         let (configuration, workspace) = call.load()?;
         let patterns = &arguments.projects;
         let directory = call.context().directory()?;
@@ -105,7 +107,6 @@ impl McpTool for StatusTool {
         }
 
         let total = outcome.projects.len();
-        let limit = limit(arguments.limit, DEFAULT_LIMIT, MAX_LIMIT);
         let context = call.context();
         let projects = outcome
             .projects
