@@ -451,11 +451,23 @@ fn source_revision(trailers: &str) -> Option<SourceRevision> {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Debug;
+
     use super::*;
+
+    /// Asserts the result for each input.
+    fn assert_each<I: Copy + Debug, R: PartialEq<E> + Debug, E: Debug>(
+        result: impl Fn(I) -> R,
+        cases: impl IntoIterator<Item = (I, E)>,
+    ) {
+        for (input, expected) in cases {
+            assert_eq!(result(input), expected, "{input:?}");
+        }
+    }
 
     #[test]
     fn only_a_last_paragraph_of_trailers_is_continued() {
-        for (message, expected) in [
+        let cases = [
             ("docs: sync\n", false),
             ("docs\n\nSigned-off-by: A <a@b.c>\n", true),
             ("docs\n\nbody\n\nReviewed-by: A\nSigned-off-by: B\n", true),
@@ -463,52 +475,51 @@ mod tests {
             ("docs\n\nnote: see below:\nmore\n", false),
             ("docs\n\nCodex-Project: other\n", false),
             ("docs\n\nSigned-off-by: \n", false),
-        ] {
-            assert_eq!(ends_with_trailers(message), expected, "{message}");
-        }
+        ];
+        assert_each(ends_with_trailers, cases);
     }
 
     #[test]
     fn subject_is_never_a_trailer() {
-        for (template, subject, expected) in [
-            ("{subject}", "docs: explain", "docs: explain"),
+        let fill = |(template, subject): (&str, &str)| {
+            let filled = fill_lines(template, &[("project", Some("p"))], subject);
+            assert_eq!(RecordedSyncs::parse(&filled), RecordedSyncs::default());
+            filled.trim().to_owned()
+        };
+        let cases = [
+            (("{subject}", "docs: explain"), "docs: explain"),
             (
-                "{project}: {subject}",
-                "Codex-Project: x",
+                ("{project}: {subject}", "Codex-Project: x"),
                 "p: Codex-Project: x",
             ),
-            ("{subject}", "Codex-Project: x", "\"Codex-Project: x\""),
+            (("{subject}", "Codex-Project: x"), "\"Codex-Project: x\""),
             (
-                "x\n\n{subject}",
-                "Codex-Project: x",
+                ("x\n\n{subject}", "Codex-Project: x"),
                 "x\n\n\"Codex-Project: x\"",
             ),
             (
-                "x\n\n{subject}",
-                "Signed-off-by : E",
+                ("x\n\n{subject}", "Signed-off-by : E"),
                 "x\n\n\"Signed-off-by : E\"",
             ),
-            ("x\n\n{subject}", "Reviewed-by:E", "x\n\n\"Reviewed-by:E\""),
-            ("x\n\n{subject}", "Explain it", "x\n\nExplain it"),
             (
-                "x\n\nCodex-{subject}",
-                "Project: x",
+                ("x\n\n{subject}", "Reviewed-by:E"),
+                "x\n\n\"Reviewed-by:E\"",
+            ),
+            (("x\n\n{subject}", "Explain it"), "x\n\nExplain it"),
+            (
+                ("x\n\nCodex-{subject}", "Project: x"),
                 "x\n\nCodex-\"Project: x\"",
             ),
             (
-                "x\n\n{subject}: y",
-                "Codex-Project",
+                ("x\n\n{subject}: y", "Codex-Project"),
                 "x\n\n\"Codex-Project\": y",
             ),
-            ("x\n\nChange: {subject}", "Bug: 1", "x\n\nChange: Bug: 1"),
-            ("{subject}\n\n{subject}", "a: b", "a: b\n\n\"a: b\""),
-            ("{subject}\n\nFrom {project}", "", "From p"),
-            ("x\n\n{subject}", "{project}", "x\n\n{project}"),
-        ] {
-            let filled = fill_lines(template, &[("project", Some("p"))], subject);
-            assert_eq!(filled.trim(), expected, "{template} {subject}");
-            assert_eq!(RecordedSyncs::parse(&filled), RecordedSyncs::default());
-        }
+            (("x\n\nChange: {subject}", "Bug: 1"), "x\n\nChange: Bug: 1"),
+            (("{subject}\n\n{subject}", "a: b"), "a: b\n\n\"a: b\""),
+            (("{subject}\n\nFrom {project}", ""), "From p"),
+            (("x\n\n{subject}", "{project}"), "x\n\n{project}"),
+        ];
+        assert_each(fill, cases);
     }
 
     #[test]
@@ -516,88 +527,78 @@ mod tests {
         let of = |message: &str| {
             let RecordedSyncs { syncs, has_others } = RecordedSyncs::parse(message);
             let names = syncs.into_iter().map(|sync| sync.project);
-            (names.collect::<Vec<_>>().join(" "), has_others)
+            let others = if has_others { " and others" } else { "" };
+            names.collect::<Vec<_>>().join(" ") + others
         };
-        for (message, projects, has_others) in [
-            ("Sync\n\nCodex-Project: a\n", "a", false),
+        let cases = [
+            ("Sync\n\nCodex-Project: a\n", "a"),
             (
                 "Sync\n\nText: x.\n\nCodex-Project: a\nCodex-Work-Id: 1",
                 "a",
-                false,
             ),
             // Other programs append trailers.
-            (
-                "Sync\n\nCodex-Project: a\nSigned-off-by: B <b@b>",
-                "a",
-                false,
-            ),
+            ("Sync\n\nCodex-Project: a\nSigned-off-by: B <b@b>", "a"),
             (
                 "Sync\n\nCodex-Project: a\n(cherry picked from commit 1)",
                 "a",
-                false,
             ),
             (
                 "Sync (#1)\n\nCodex-Project: a\n\nCo-authored-by: B <b@b>",
                 "a",
-                false,
             ),
             // Squashed commits.
             (
                 "P (#1)\n\n* Sync\n\nCodex-Project: a\n\n* Sync\n\nmore\n\nCodex-Project: b\n\n---------\n\nCo-authored-by: B <b@b>",
                 "a b",
-                false,
             ),
             (
                 "* Sync\n\nCodex-Project: a\n\n* Merge\n\nCodex-Base: main",
                 "a",
-                false,
             ),
             (
                 "Sync\n\nCodex-Project: a\n\nSync\n\nCodex-Project: b",
                 "a b",
-                false,
             ),
             // The authors of source commits.
             (
                 "Sync\n\nCodex-Project: a\nCo-authored-by: B <b@b>\nCo-authored-by: C <c@c>",
                 "a",
-                false,
             ),
-            ("Sync\n\nCo-authored-by: B <b@b>", "", false),
+            ("Sync\n\nCo-authored-by: B <b@b>", ""),
             (
                 "Sync\n\nCodex-Project: a\nCo-authored-by: B <b@b>\n\nSync\n\nCodex-Project: b\nCo-authored-by: C <c@c>",
                 "a b",
-                false,
             ),
             (
                 "P (#1)\n\n* Sync\n\nCodex-Project: a\nCo-authored-by: B <b@b>\n\n* Sync\n\nCodex-Project: b\nCo-authored-by: B <b@b>\n\n---------\n\nCo-authored-by: B <b@b>",
                 "a b",
-                false,
             ),
             (
                 "Correct\n\nCodex-Project: a\nCo-authored-by: B <b@b>\nmore\n\nCodex-Project: b",
                 "b",
-                false,
             ),
-            ("P\n\n* Sync\n\nCodex-Project: a\n\n* Correct it", "a", true),
-            ("P\n\n* Correct it\n\n* Sync\n\nCodex-Project: a", "a", true),
+            (
+                "P\n\n* Sync\n\nCodex-Project: a\n\n* Correct it",
+                "a and others",
+            ),
+            (
+                "P\n\n* Correct it\n\n* Sync\n\nCodex-Project: a",
+                "a and others",
+            ),
             // Quotations.
-            ("Codex-Project: a", "", false),
-            ("Codex-Project: a\n\nmore", "", false),
-            ("Correct\n\nCodex-Project: a\n\nmore", "", false),
-            ("Correct\n\nIt says:\nCodex-Project: a", "", false),
+            ("Codex-Project: a", ""),
+            ("Codex-Project: a\n\nmore", ""),
+            ("Correct\n\nCodex-Project: a\n\nmore", ""),
+            ("Correct\n\nIt says:\nCodex-Project: a", ""),
             (
                 "Correct\n\nIt says:\nCodex-Project: a\n\nSigned-off-by: B <b@b>",
                 "",
-                false,
             ),
             (
                 "Sync\n\nIt says:\nCodex-Project: a\n\nCodex-Project: b",
                 "b",
-                false,
             ),
-        ] {
-            assert_eq!(of(message), (projects.to_owned(), has_others), "{message}");
-        }
+        ];
+        assert_each(of, cases);
     }
 }
