@@ -94,7 +94,7 @@
 //! | the token of a request | `codex::remote::credential` selects it among those, that of the URL and that of the job (`GITHUB_TOKEN`), for the API too; logins of `.netrc` and of git's helpers are in `codex::remote::native::http::logins` |
 //! | a connection is not safe for a token | plain http or a rewritten URL: `codex::remote::context`; a redirect: each client of http, `codex::remote::native::http`, `codex::remote::git_process` and `forge::api` |
 //! | a token is attached to a request | `codex::remote::native::http`, `codex::remote::git_process`, `forge::api` |
-//! | a token is masked in output | `codex::remote::context` masks it in messages of others; `config::values` and `url` in values, `config::configured_secrets` and `masked_urls` in messages about the configuration and in errors that repeat arguments |
+//! | a token is masked in output | `codex::remote::context` masks it in messages of others; `config::values` and `url` (with `url_query`) in values, `config::configured_secrets` and `masked_urls` in messages about the configuration and in errors that repeat arguments |
 //! | **the remote and the clone** | |
 //! | a new transport for remotes | `codex::remote`: the trait, its requirements, and `open`, which selects the implementation |
 //! | the URL that is used, after git's configuration has rewritten it | `codex::git_config` reads the rules, `codex::remote::context` applies them once; `Transport::url` is the one that is printed |
@@ -152,6 +152,7 @@ pub(crate) mod stat;
 pub(crate) mod text;
 pub(crate) mod token_host;
 pub mod url;
+mod url_query;
 
 // From the configuration to a checked plan.
 pub(crate) mod checks;

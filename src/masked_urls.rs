@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use regex::{Captures, Regex};
 
 use crate::url::PUBLIC_USERS;
+use crate::url_query::UrlQuery;
 
 /// Masks passwords and tokens before the host of a URL.
 pub(crate) fn mask_accounts(text: &str) -> Cow<'_, str> {
@@ -43,9 +44,9 @@ pub(crate) fn mask_urls(text: &str) -> Cow<'_, str> {
     /// `user:password@host` without a scheme.
     static WITHOUT_SCHEME: LazyLock<Regex> =
         LazyLock::new(|| regex(r#"(@?)([^\s/:@`'"(,=]+):([^\s/@`][^\s@`]*)@([\w\[])"#));
-    /// An http URL, its query and its fragment.
-    static QUERY: LazyLock<Regex> =
-        LazyLock::new(|| regex(r"(?i)(https?://[^\s`?#]*)(\?[^\s`#\x1b]*)?(#[^\s`\x1b]*)?"));
+    /// An http URL with its query and its fragment.
+    static HTTP_URL: LazyLock<Regex> =
+        LazyLock::new(|| regex(r"(?i)https?://[^\s`?#]*(?:\?[^\s`#\x1b]*)?(?:#[^\s`\x1b]*)?"));
 
     let mut text = mask_accounts(text);
     if text.contains('@') && text.contains(':') {
@@ -59,24 +60,8 @@ pub(crate) fn mask_urls(text: &str) -> Cow<'_, str> {
         text = Cow::Owned(masked.into_owned());
     }
     if text.contains("://") && text.contains(['?', '#']) {
-        let masked = QUERY.replace_all(&text, |found: &Captures<'_>| {
-            let part = |number: usize| found.get(number).map_or("", |part| part.as_str());
-            let query = part(2).trim_start_matches('?');
-            let parameters = query.split('&').map(|parameter| {
-                let (name, value) = parameter.split_once('=').unwrap_or(("", parameter));
-                match (name, value) {
-                    (_, "") => parameter.to_owned(),
-                    ("", _) => "***".to_owned(),
-                    (name, _) => format!("{name}=***"),
-                }
-            });
-            let question_mark = if part(2).is_empty() { "" } else { "?" };
-            let fragment = match part(3) {
-                "" | "#" => part(3),
-                _ => "#***",
-            };
-            let query = parameters.collect::<Vec<_>>().join("&");
-            format!("{}{question_mark}{query}{fragment}", part(1))
+        let masked = HTTP_URL.replace_all(&text, |found: &Captures<'_>| {
+            UrlQuery::of(&found[0]).to_string()
         });
         text = Cow::Owned(masked.into_owned());
     }

@@ -9,6 +9,7 @@ use gix_url::{Scheme, Url};
 
 use crate::platform;
 use crate::secret::Secret;
+use crate::url_query::UrlQuery;
 
 /// The users in http URLs that are no secret: the names that servers and forges accept together with a
 /// token.
@@ -403,8 +404,7 @@ impl RemoteUrl {
             true => replace_user(text, None),
             false => self.for_git(),
         };
-        let end = text.find(['?', '#']).unwrap_or(text.len());
-        text[..end].to_owned()
+        UrlQuery::of(&text).address.to_owned()
     }
 
     /// Masks in `text` what [`Display`](fmt::Display) masks in the URL: a server or git may repeat it.
@@ -440,18 +440,11 @@ impl RemoteUrl {
         if self.user_is_secret() || self.user_can_be_secret() {
             add(String::new(), user, "@");
         }
-        let end = text.find(['?', '#']).filter(|_| self.is_http());
-        let (query, fragment) = end.map_or(("", ""), |end| {
-            let rest = text[end..].trim_start_matches('?');
-            rest.split_once('#').unwrap_or((rest, ""))
-        });
-        for parameter in query.split('&') {
-            match parameter.split_once('=') {
-                Some((name, value)) => add(format!("{name}="), value, ""),
-                None => add("?".to_owned(), parameter, ""),
+        if self.is_http() {
+            for (before, value) in UrlQuery::of(text).values() {
+                add(before, value, "");
             }
         }
-        add("#".to_owned(), fragment, "");
         parts.retain(|part| !part.secret.is_empty());
         parts
     }
@@ -463,8 +456,7 @@ impl RemoteUrl {
             UrlForm::Local { .. } => None,
             UrlForm::Network { text, .. } => {
                 let text = replace_user(text, None);
-                let end = text.find(['?', '#']).unwrap_or(text.len());
-                Some(text[..end].to_owned())
+                Some(UrlQuery::of(&text).address.to_owned())
             }
         }
     }
@@ -596,29 +588,6 @@ fn replace_user(text: &str, user: Option<&str>) -> String {
     }
 }
 
-/// An http URL with `***` for the values of its query and for its fragment.
-fn with_masked_query(text: &str) -> String {
-    let Some(start) = text.find(['?', '#']) else {
-        return text.to_owned();
-    };
-    let (address, rest) = text.split_at(start);
-    let (query, fragment) = rest.split_once('#').unwrap_or((rest, ""));
-    let parameters = query.trim_start_matches('?').split('&');
-    let masked = parameters.map(|parameter| match parameter.split_once('=') {
-        Some((name, _)) => format!("{name}=***"),
-        None if parameter.is_empty() => String::new(),
-        None => "***".to_owned(),
-    });
-    let mut masked = masked.collect::<Vec<_>>().join("&");
-    if query.starts_with('?') {
-        masked.insert(0, '?');
-    }
-    if !fragment.is_empty() {
-        masked.push_str("#***");
-    }
-    format!("{address}{masked}")
-}
-
 /// Whether a segment of a path looks like `user:password@host`: a URL with a mistake in its scheme.
 fn segments_name_password(path: &str) -> bool {
     path.split('/').any(|segment| {
@@ -655,7 +624,7 @@ impl fmt::Display for RemoteUrl {
             text.clone()
         };
         let masked = match self.is_http() {
-            true => with_masked_query(&masked),
+            true => UrlQuery::of(&masked).to_string(),
             false => masked,
         };
         crate::paths::escaped(masked.as_bytes()).fmt(f)
@@ -719,7 +688,7 @@ mod tests {
             ),
             (
                 "https://git@h/x?a=s3&b=&s3#s3",
-                "https://git@h/x?a=***&b=***&***#***",
+                "https://git@h/x?a=***&b=&***#***",
             ),
             ("https://h/x#s3", "https://h/x#***"),
         ] {
