@@ -12,12 +12,8 @@ pub(super) fn log(outcome: &SyncOutcome, workspace: &Workspace) {
     if !tracing::enabled!(tracing::Level::INFO) {
         return;
     }
-    // The projects of a workspace are in name order.
-    let projects = &workspace.projects;
     for report in &outcome.projects {
-        let found = projects.binary_search_by(|project| project.name.cmp(&report.name));
-        if let Ok(index) = found {
-            let project = &projects[index];
+        if let Some(project) = workspace.project(report.name.as_str()) {
             tracing::info!(project = %report.name, "{}", decision(report, project));
         }
     }

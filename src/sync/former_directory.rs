@@ -75,8 +75,7 @@ pub(super) fn former_directory(
         }
     };
 
-    let mut projects = request.workspace.projects.iter();
-    if let Some(configured) = projects.find(|one| one.name == *project)
+    if let Some(configured) = request.workspace.project(project.as_str())
         && (recorded.is_empty() && given.is_none() || configured.to == directory)
     {
         return Err(FormerDirectoryError::StillConfigured {

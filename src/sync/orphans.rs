@@ -182,8 +182,7 @@ fn orphan(
     project: ProjectName,
     unpublished: &BTreeSet<ProjectName>,
 ) -> Orphan {
-    let mut projects = request.workspace.projects.iter();
-    let configured = projects.find(|one| one.name == project);
+    let configured = request.workspace.project(project.as_str());
     let successor = match (configured, unpublished.len()) {
         (Some(_), _) => unpublished.contains(&project).then(|| project.clone()),
         (None, 1) => unpublished.first().cloned(),

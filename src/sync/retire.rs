@@ -83,8 +83,7 @@ pub fn rename(
 ) -> Result<SyncOutcome, FormerDirectoryError> {
     let (old, new) = (&renaming.old, &renaming.new);
     let from = former_directory(request, old, renaming.directory.as_ref())?;
-    let mut projects = request.workspace.projects.iter();
-    let configured = projects.find(|project| project.name == *new);
+    let configured = request.workspace.project(new.as_str());
     let project = match configured {
         Some(project) => Project {
             direction: Direction::ToCodex,

@@ -230,8 +230,7 @@ impl<'w> ProjectDirectories<'w> {
     }
 
     fn configured(&self, project: &str) -> Option<CodexPath> {
-        let mut projects = self.workspace.projects.iter();
-        match projects.find(|known| known.name.as_str() == project) {
+        match self.workspace.project(project) {
             Some(known) => Some(known.to.clone()),
             None => Some(default_directory(&project.parse::<ProjectName>().ok()?)),
         }

@@ -302,8 +302,7 @@ pub(super) fn all_except(
 
 /// The path in the codex of the file at `path` of a project, which need not be configured.
 pub(crate) fn document_path(project: &str, path: &str, workspace: &Workspace) -> BString {
-    let mut known = workspace.projects.iter();
-    match known.find(|known| known.name.as_str() == project) {
+    match workspace.project(project) {
         Some(known) => known.to.join(path.into()),
         None => format!("{}/{path}", default_directory(project)).into(),
     }

@@ -60,6 +60,13 @@ pub struct Workspace {
 }
 
 impl Workspace {
+    /// The project of this name.
+    pub fn project(&self, name: &str) -> Option<&Project> {
+        let projects = &self.projects;
+        let found = projects.binary_search_by(|project| project.name.as_str().cmp(name));
+        found.ok().map(|index| &projects[index])
+    }
+
     /// Gives the shard a sync branch of its own, if all projects would share one. Otherwise the shards
     /// would push to it at the same time, and each pull request would have only some of the projects.
     pub(crate) fn separate_shard(&mut self, shard: &Shard) {
@@ -75,8 +82,8 @@ impl Workspace {
 
     /// Whether the workspace has a project of this name that uses the cache in `directory`.
     pub fn uses_cache(&self, project: &ProjectName, directory: &Path) -> bool {
-        let found = self.projects.binary_search_by(|one| one.name.cmp(project));
-        found.is_ok_and(|index| self.projects[index].cache_dir == directory)
+        let project = self.project(project.as_str());
+        project.is_some_and(|project| project.cache_dir == directory)
     }
 }
 

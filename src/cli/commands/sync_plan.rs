@@ -151,11 +151,7 @@ pub(super) fn projects<'w>(
     arguments: &SyncArgs,
     workspace: &'w Workspace,
 ) -> Result<SelectedProjects<'w>, CommandError> {
-    let find = |name: &str| {
-        let projects = &workspace.projects;
-        let found = projects.binary_search_by(|project| project.name.as_str().cmp(name));
-        found.ok().map(|index| &projects[index])
-    };
+    let find = |name: &str| workspace.project(name);
     let missing = missing_projects(saved.projects().filter(|name| find(name).is_none()));
     match missing.is_empty() {
         true => Ok(SelectedProjects {

@@ -44,10 +44,7 @@ impl<'c> DerivedValues<'c> {
             return None;
         }
 
-        let project = |name: &str| {
-            let mut projects = workspace.projects.iter();
-            projects.find(|project| project.name.as_str() == name)
-        };
+        let project = |name: &str| workspace.project(name);
         let (value, source) = match path.as_slice() {
             ["remote", "url"] => (
                 Some(workspace.remote.url.to_string()),
