@@ -29,6 +29,10 @@ use crate::scan::{
 };
 use crate::url::{InvalidUrl, RemoteUrl};
 
+/// The entries that show that a directory can be the root of a repository: without both, the repository
+/// that contains its parent contains it as well.
+pub(crate) const GIT_ENTRIES: [&[u8]; 2] = [b".git", b"HEAD"];
+
 /// A repository exists, but cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("the git repository `{}` cannot be read: {reason}", shown(directory))]
@@ -110,9 +114,7 @@ impl SourceRepositories {
         directory: &Path,
         opened: &OpenDirectory,
     ) -> Result<Option<PathBuf>, UnreadableRepository> {
-        let is_own = [".git", "HEAD"]
-            .iter()
-            .any(|name| opened.look(name.as_bytes()).is_ok());
+        let is_own = GIT_ENTRIES.iter().any(|name| opened.look(name).is_ok());
         let Some(parent) = directory.parent().filter(|_| !is_own) else {
             return discover(directory);
         };

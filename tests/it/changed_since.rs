@@ -390,6 +390,21 @@ fn each_repository_resolves_the_revision() {
 }
 
 #[test]
+fn repository_in_the_root_of_a_project_is_the_one_that_counts() {
+    let (sandbox, _codex) = world("");
+    assert_eq!(selected(&sandbox, "base"), [""; 0]);
+    // The repository around them has the same files, and is not the one that contains them.
+    let alpha = sandbox.path("ws/alpha");
+    sandbox.git(&alpha, &["init", "-q", "-b", "main", "--template="]);
+    sandbox.write("ws/beta/HEAD", "no repository");
+    sandbox.age("ws/beta/HEAD");
+    let output = projects(&sandbox, &["--changed-since", "base"]).code(0);
+    assert_eq!(names(&output), ["alpha"]);
+    let warnings = warnings(&output).join("\n");
+    assert!(warnings.contains("always selected: `alpha`"), "{warnings}");
+}
+
+#[test]
 fn submodule_is_compared_with_its_recorded_commit() {
     let (sandbox, _codex) = world("");
     let (ws, library) = (sandbox.path("ws"), sandbox.path("library"));

@@ -186,17 +186,60 @@ impl<'c> ChangeSearch<'c> {
         }
     }
 
+    /// Finds projects that have surely not changed, without a search for the repository of each.
+    fn surely_unchanged(&mut self) -> Vec<bool> {
+        let projects = self.projects;
+        let mut around: HashMap<&Path, Option<Arc<RepositoryChanges>>> = HashMap::new();
+        for parent in projects.iter().filter_map(|project| project.root.parent()) {
+            if !around.contains_key(parent) {
+                around.insert(parent, self.changes_around(parent));
+            }
+        }
+
+        let is_selected = self.is_selected.par_iter();
+        is_selected
+            .zip(projects)
+            .map(|(is_selected, project)| {
+                let parent = project.root.parent();
+                let changes = parent.and_then(|parent| around.get(parent)?.as_ref());
+                !is_selected
+                    && project.direction != Direction::FromCodex
+                    && changes
+                        .is_some_and(|changes| ProjectChanges::are_surely_none(project, changes))
+            })
+            .collect()
+    }
+
+    /// The changes of the repository that contains a directory, if it can be compared. Otherwise it is
+    /// only an error if a project is in that repository.
+    fn changes_around(&mut self, directory: &Path) -> Option<Arc<RepositoryChanges>> {
+        let repository = self.sources.repository_of(directory).ok()??;
+        let head = repository.head().ok()??;
+        let key = key(&repository, &head);
+        let is_known = self.repositories.contains_key(&key);
+        let changes = self.changes(&repository, &head).ok();
+        if changes.is_none() && !is_known {
+            self.repositories.remove(&key);
+        }
+        changes
+    }
+
     /// Selects the projects whose files have changed.
     fn compare_projects(&mut self) {
-        let commits: Vec<_> = self
-            .projects
+        let unchanged = self.surely_unchanged();
+        let numbered = unchanged.iter().enumerate();
+        let rest: Vec<usize> = numbered
+            .filter(|(_, is_unchanged)| !**is_unchanged)
+            .map(|(index, _)| index)
+            .collect();
+        let commits: Vec<_> = rest
             .par_iter()
-            .map(|project| self.sources.commit(project))
+            .map(|index| self.sources.commit(self.projects[*index]))
             .collect();
         let mut outside = Vec::new();
         let mut unreadable: BTreeMap<_, usize> = BTreeMap::new();
         let mut compared = Vec::new();
-        for (index, commit) in commits.into_iter().enumerate() {
+        for (index, commit) in rest.iter().copied().zip(commits) {
             let changes = match commit {
                 Ok(Some((repository, head))) => {
                     let changes = self.changes(&repository, &head).ok();
@@ -218,16 +261,22 @@ impl<'c> ChangeSearch<'c> {
             compared.push(changes);
         }
 
-        self.is_selected
-            .par_iter_mut()
-            .zip(self.projects)
+        let changed = rest
+            .par_iter()
             .zip(compared)
-            .filter(|((is_selected, _), _)| !**is_selected)
-            .for_each(|((is_selected, project), changes)| {
+            .filter(|(index, changes)| {
+                let project = self.projects[**index];
                 // The files that are pulled do not depend on the sources.
-                *is_selected = project.direction == Direction::FromCodex
-                    || changes.is_none_or(|changes| ProjectChanges::exist(project, &changes));
-            });
+                self.is_selected[**index]
+                    || project.direction == Direction::FromCodex
+                    || changes
+                        .as_ref()
+                        .is_none_or(|changes| ProjectChanges::exist(project, changes))
+            })
+            .map(|(index, _)| *index);
+        for index in changed.collect::<Vec<_>>() {
+            self.is_selected[index] = true;
+        }
         self.warn_outside(&outside);
         let cannot_compare = |(error, projects)| {
             format!("{error}; its projects cannot be compared and are all selected ({projects})")

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::quick_comparison::unmodified_files;
+use super::quick_comparison::{UnmodifiedFiles, unmodified_files};
 use super::repository_changes::RepositoryChanges;
 use crate::codex::source_changes::ChangedPaths;
 use crate::config::{ENDINGS, SourceState};
@@ -29,24 +29,53 @@ pub(super) struct ProjectChanges<'c> {
 }
 
 impl<'c> ProjectChanges<'c> {
-    /// Whether the project has changed.
-    pub(super) fn exist(project: &'c Project, changes: &'c RepositoryChanges) -> bool {
+    /// The comparison, unless everything in the project is new.
+    fn new(project: &'c Project, changes: &'c RepositoryChanges) -> Option<Self> {
         let root = project.resolved_root.as_path();
-        let state = project.scan.source;
-        let below = changes.path_of(root).filter(|_| !changes.is_new());
-        let Some(below) = below else {
-            return true;
-        };
-        let comparison = Self {
+        let below = changes.path_of(root).filter(|_| !changes.is_new())?;
+        Some(Self {
             project,
             changes,
             root,
             below,
-        };
-        let mut paths = changes.paths(state);
-        paths.any(|paths| comparison.is_about_project(paths))
-            || changes.has_changed_link_into(root)
-            || comparison.has_uncommitted(state)
+        })
+    }
+
+    /// Whether the project has changed.
+    pub(super) fn exist(project: &'c Project, changes: &'c RepositoryChanges) -> bool {
+        Self::new(project, changes).is_none_or(|comparison| {
+            comparison.has_recorded_changes() || comparison.has_uncommitted(project.scan.source)
+        })
+    }
+
+    /// Whether the project surely belongs to the repository of the directory that contains it, whose
+    /// changes these are, and has not changed. Its directories are read once for both.
+    pub(super) fn are_surely_none(project: &'c Project, changes: &'c RepositoryChanges) -> bool {
+        let is_usual = project.scan.source == SourceState::Worktree
+            && project.root.as_os_str() == project.resolved_root.as_os_str();
+        let comparison = is_usual.then(|| Self::new(project, changes)).flatten();
+        comparison.is_some_and(|comparison| {
+            !comparison.has_recorded_changes()
+                && !comparison.has_uncommitted_links()
+                && comparison.unmodified_files().is_some_and(|found| {
+                    let is_unmodified =
+                        || !found.has_own_directory || !comparison.has_uncommitted_configuration();
+                    !found.can_be_repository && is_unmodified()
+                })
+        })
+    }
+
+    /// Whether the commits since the base, or the index, have changed the project.
+    fn has_recorded_changes(&self) -> bool {
+        let mut paths = self.changes.paths(self.project.scan.source);
+        paths.any(|paths| self.is_about_project(paths))
+            || self.changes.has_changed_link_into(self.root)
+    }
+
+    /// The result of a quick comparison of the files on disk with the index.
+    fn unmodified_files(&self) -> Option<UnmodifiedFiles> {
+        let (index, below) = (&self.changes.index, self.below.as_bstr());
+        unmodified_files(self.project, self.root, index, below)
     }
 
     /// Whether the files on disk that matter for the project differ from the commit.
@@ -57,8 +86,7 @@ impl<'c> ProjectChanges<'c> {
         if state == SourceState::Committed {
             return self.has_uncommitted_configuration();
         }
-        let (index, below) = (&self.changes.index, self.below.as_bstr());
-        match unmodified_files(self.project, self.root, index, below) {
+        match self.unmodified_files() {
             Some(found) => found.has_own_directory && self.has_uncommitted_configuration(),
             None => {
                 self.has_uncommitted_configuration()

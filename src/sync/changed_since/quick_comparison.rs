@@ -7,6 +7,7 @@ use std::path::Path;
 use bstr::{BStr, BString, ByteSlice};
 
 use crate::codex::source_index::{SourceIndex, TrackedEntry};
+use crate::codex::source_repository::GIT_ENTRIES;
 use crate::paths::{FRACTARY_DIR, join_below};
 use crate::platform::{FileKind, Look, OpenDirectory, path_of};
 use crate::workspace::Project;
@@ -15,6 +16,8 @@ use crate::workspace::Project;
 pub(super) struct UnmodifiedFiles {
     /// Whether the root has a `.fractary` directory, on disk or in the index.
     pub(super) has_own_directory: bool,
+    /// Whether the root has an entry that it would have as the root of another repository.
+    pub(super) can_be_repository: bool,
 }
 
 /// Compares the files below `root`, the resolved root, with the index. `below` is the path of the root
@@ -49,12 +52,14 @@ pub(super) fn unmodified_files(
         tracked,
         unmodified: 0,
         has_own_directory: is_own_tracked,
+        can_be_repository: false,
     };
     let directory = OpenDirectory::open(None, root).ok()?;
     comparison.compare(directory, BStr::new(""))?;
     // Each file was found once, so none is missing if the numbers are equal.
     (comparison.unmodified == published && published > 0).then_some(UnmodifiedFiles {
         has_own_directory: comparison.has_own_directory,
+        can_be_repository: comparison.can_be_repository,
     })
 }
 
@@ -82,6 +87,7 @@ struct QuickComparison<'c> {
     /// The number of published files that are surely those of the index.
     unmodified: usize,
     has_own_directory: bool,
+    can_be_repository: bool,
 }
 
 impl QuickComparison<'_> {
@@ -91,8 +97,9 @@ impl QuickComparison<'_> {
         while let Some(entry) = directory.next_entry() {
             let (name, kind) = entry.ok()?;
             let source = join_below(below, name.as_bstr());
-            if below.is_empty() && name == FRACTARY_DIR.as_bytes() {
-                self.has_own_directory = true;
+            if below.is_empty() {
+                self.has_own_directory |= name == FRACTARY_DIR.as_bytes();
+                self.can_be_repository |= GIT_ENTRIES.contains(&name.as_slice());
             }
             match kind? {
                 FileKind::File => {
