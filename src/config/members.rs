@@ -1,5 +1,6 @@
 //! The projects' own directories, and what their own files add to the workspace's configuration.
 
+use std::cell::LazyCell;
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -109,15 +110,19 @@ fn named_directories(
     diagnostics: &mut Diagnostics,
 ) -> BTreeMap<PathBuf, String> {
     let workspace = resolved(&loader.root);
-    let mut paths = PathResolver::default();
-    let mut named = BTreeMap::new();
-    for (name, project) in &outline.projects {
-        let directory = match &project.root {
+    let directories = outline
+        .projects
+        .iter()
+        .map(|(name, project)| match &project.root {
             Some(root) => PathBuf::from(root),
             None if outline.project.as_ref() == Some(name) => loader.root.clone(),
             None => absolute(&loader.root, Path::new(name)),
-        };
-        let real = paths.resolve(&directory);
+        });
+    let directories: Vec<_> = directories.collect();
+    let real_ones = PathResolver::resolve_all(directories.iter().map(PathBuf::as_path));
+    let mut named = BTreeMap::new();
+    let places = directories.into_iter().zip(real_ones);
+    for ((name, project), (directory, real)) in outline.projects.iter().zip(places) {
         // An invalid name is reported later, as such.
         let is_invalid = name.parse::<ProjectName>().is_err();
         if project.root.is_none() && !is_invalid && !real.starts_with(&workspace) {
@@ -143,8 +148,10 @@ fn unnamed_directories(
     let list = layers.list(&["workspace", "members"]);
     let is_user_or_run = list.is_some_and(|list| list.at.source.authority().is_user_or_run());
 
-    let named_roots = PathResolver::resolve_all(named.keys().map(PathBuf::as_path));
-    let named_roots: BTreeSet<PathBuf> = named_roots.into_iter().collect();
+    let named_roots = LazyCell::new(|| -> BTreeSet<PathBuf> {
+        let roots = PathResolver::resolve_all(named.keys().map(PathBuf::as_path));
+        roots.into_iter().collect()
+    });
     let mut matched = member_search::member_directories(&loader.root, layers, None, diagnostics);
     matched.retain(|directory| !named.contains_key(directory));
     let resolved_ones = PathResolver::resolve_all(matched.iter().map(PathBuf::as_path));
