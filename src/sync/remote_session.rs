@@ -904,8 +904,6 @@ impl RemoteSession {
         Ok(tips)
     }
 
-    /// Like [`RemoteSession::fetch`], for a run that pushes. A branch that was deleted during the
-    /// run has an error of its own, because it must not be created again.
     /// Logs the branch that the sources are compared with, and whether a record replaces its fetch.
     fn log_base(&self, transport: TransportChoice, is_recorded: bool) {
         let (url, branch) = (self.transport.url(), escaped(self.base.branch.as_bytes()));
@@ -930,6 +928,8 @@ impl RemoteSession {
         }
     }
 
+    /// Like [`RemoteSession::fetch`], for a run that pushes. A branch that was deleted during the
+    /// run has an error of its own, because it must not be created again.
     pub(super) fn fetch_to_push(&mut self, request: &SyncRequest<'_>) -> Result<(), SyncError> {
         self.fetch(request)
             .map_err(|error| match self.deleted_branch() {
