@@ -62,6 +62,7 @@
 //! | a secret in a document | `checks::secrets`: the formats are in `rules` and `named_rules`, and what distinguishes a placeholder in `proof` |
 //! | **commits** | |
 //! | the message of a commit, and its trailers | `codex::objects::commit_message` writes and parses them |
+//! | a secret in a text beside the documents: a commit message, a pull request | `SyncRequest::finds_secret` in `sync::request`; `sync::publish::commit` and `proposal_text` leave the text out |
 //! | the source commits of a project's changes, and their authors (`commit.credit`, `{subject}`) | `codex::source_authors` reads the history; `sync::publish::credits` holds them for a run |
 //! | author and committer of a commit | `codex::identity`; `sync::authorship` holds them for a run |
 //! | a commit is signed | `codex::signing` has the key and makes the signature; `with_signature` in `codex::objects::commit_builder` puts it into the commit |
