@@ -12,6 +12,8 @@ use bstr::{BStr, BString, ByteSlice};
 use rayon::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
+use crate::platform;
+
 /// The name of the directory that holds the files of a workspace or a project.
 pub(crate) const FRACTARY_DIR: &str = ".fractary";
 
@@ -48,6 +50,9 @@ pub enum InvalidPath {
     /// A name with a separator in it, or one that Windows takes for a drive.
     #[error("the name has a `/`, a `\\` or a drive letter in it")]
     Separator,
+    /// A name that this system cannot have, with the reason.
+    #[error("{0}")]
+    System(&'static str),
     /// A name that no usual file system holds.
     #[error("the name has more than {MAX_NAME} bytes")]
     TooLong,
@@ -135,9 +140,11 @@ pub(crate) fn check_file_name(name: &[u8]) -> Result<(), InvalidPath> {
     }
     let drive = matches!(name, [letter, b':', ..] if letter.is_ascii_alphabetic());
     if drive || name.contains(&b'/') || name.contains(&b'\\') {
-        Err(InvalidPath::Separator)
-    } else {
-        Ok(())
+        return Err(InvalidPath::Separator);
+    }
+    match platform::name_problem(name) {
+        Some(reason) => Err(InvalidPath::System(reason)),
+        None => Ok(()),
     }
 }
 
@@ -195,7 +202,7 @@ fn without_ignorable(name: &[u8]) -> Cow<'_, [u8]> {
 /// An absolute path with its links resolved, whether or not it exists: a link to a missing file is
 /// resolved as well.
 pub fn resolved(path: &Path) -> PathBuf {
-    if let Ok(real) = path.canonicalize() {
+    if let Ok(real) = dunce::canonicalize(path) {
         return real;
     }
 

@@ -18,6 +18,7 @@ use bstr::{BStr, BString, ByteSlice};
 use crate::config::Symlinks;
 use crate::object::{self, Kind, Mode, ObjectId};
 use crate::paths::{CodexPath, check_segment};
+use crate::platform::mode_to_publish;
 use crate::scan::{Snapshot, SourceFile};
 use crate::workspace::Project;
 
@@ -348,12 +349,21 @@ impl<'p> Comparison<'p> {
         }
 
         match source {
-            Some(file) if file.id == entry.id && file.mode == entry.mode => {
+            Some(file)
+                if file.id == entry.id && mode_to_publish(file.mode, entry.mode) == entry.mode =>
+            {
                 self.plan.unchanged += 1;
             }
             // Another source of this path is skipped.
             Some(_) if self.skipped.keep(project, path) => self.plan.unchanged += 1,
-            Some(file) => self.change(path, Op::Modified(file.clone())),
+            Some(file) => {
+                let mode = mode_to_publish(file.mode, entry.mode);
+                let file = SourceFile {
+                    mode,
+                    ..file.clone()
+                };
+                self.change(path, Op::Modified(file));
+            }
             None if self.skipped.keep(project, path) || self.keep_in_own_directory(path) => {
                 self.plan.unchanged += 1;
                 self.remaining.insert(path.clone(), entry.mode);

@@ -492,7 +492,7 @@ impl MaskedPart {
 /// Whether git reads `text` as a path: no colon, or a slash before the first one.
 fn is_path(text: &str) -> bool {
     let slash = text.find('/').unwrap_or(usize::MAX);
-    text.find(':').is_none_or(|colon| slash < colon)
+    platform::has_drive(text) || text.find(':').is_none_or(|colon| slash < colon)
 }
 
 /// The path of a `file://` URL, decoded as git does it: `%` and two hexadecimal digits are one
@@ -501,14 +501,14 @@ fn decoded_path(rest: &str) -> Result<PathBuf, InvalidUrl> {
     let decoded = percent_decoded(rest);
     let start = decoded.iter().position(|byte| *byte == b'/');
     let path = &decoded[start.ok_or(InvalidUrl::Malformed)?..];
-    Ok(platform::path_of(path).to_owned())
+    Ok(platform::path_of_url(path).to_owned())
 }
 
 /// The `file://` URL that git decodes to `path`.
 fn file_url(path: &Path) -> String {
     format!(
         "file://{}",
-        percent_encoded(platform::bytes_of(path), b"/-._~+,=@")
+        percent_encoded(&platform::url_path(path), b"/-._~+,=@")
     )
 }
 
@@ -822,7 +822,7 @@ mod tests {
             assert_eq!(url(&u.for_git()), u, "{text}");
         }
         let u = url("file:///d/%ff");
-        assert_eq!(platform::bytes_of(u.local_path().unwrap()), b"/d/\xff");
+        assert_eq!(*platform::bytes_of(u.local_path().unwrap()), *b"/d/\xff");
         assert_eq!(u.for_git(), "file:///d/%FF");
     }
 

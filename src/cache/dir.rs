@@ -589,7 +589,7 @@ fn files_below(directory: &Dir, path: &BStr, found: &mut Vec<BString>) -> io::Re
     for entry in directory.entries()? {
         let entry = entry?;
         let name = entry.file_name();
-        let below = [path.as_bytes(), b"/", platform::bytes_of(Path::new(&name))].concat();
+        let below = [path.as_bytes(), b"/", &platform::bytes_of(Path::new(&name))].concat();
         if entry.file_type()?.is_dir() {
             let inside = directory.open_dir_nofollow(&name)?;
             files_below(&inside, below.as_bstr(), found)?;

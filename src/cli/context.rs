@@ -61,8 +61,7 @@ impl Context {
             }
         };
 
-        let found = directory
-            .canonicalize()
+        let found = dunce::canonicalize(&directory)
             .and_then(|path| match path.is_dir() {
                 true => Ok(path),
                 false => Err(io::ErrorKind::NotADirectory.into()),

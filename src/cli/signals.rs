@@ -1,15 +1,5 @@
-//! Handling of SIGINT, SIGTERM and SIGHUP. The first signal requests the run to stop and clean up;
-//! a second one ends the process and its children immediately.
-//!
-//! SIGHUP is left alone if it was inherited as ignored, so that a run under `nohup` outlives its
-//! terminal. SIGINT is handled even if it was inherited as ignored: shells do that for background
-//! jobs, and a SIGINT that is sent to such a job is intentional.
-
-use std::thread;
-
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::flag;
-use signal_hook::iterator::Signals;
+//! Handling of the signals that ask the process to stop. The first one requests the run to stop and
+//! clean up; a second one ends the process and its children immediately.
 
 use crate::interrupt::Interrupt;
 use crate::platform;
@@ -21,23 +11,17 @@ use crate::platform;
 /// because ending the children takes more than a handler may do.
 pub(crate) fn listen() -> Interrupt {
     let interrupt = Interrupt::default();
-    let handled = handled();
+    let flag = interrupt.flag();
+    let stopping = interrupt.clone();
+    let mut is_second = false;
 
-    for signal in &handled {
-        let number = signal.unsigned_abs() as usize;
-        if let Err(error) = flag::register_usize(*signal, interrupt.flag(), number) {
-            tracing::debug!(signal, %error, "the signal is not handled");
+    platform::on_stop_signals(Some(flag), move |signal| {
+        if is_second {
+            stopping.end_children();
+            std::process::exit(128 + signal);
         }
-    }
-    if let Ok(mut signals) = Signals::new(&handled) {
-        let interrupt = interrupt.clone();
-        thread::spawn(move || {
-            if let Some(second) = signals.forever().nth(1) {
-                interrupt.end_children();
-                std::process::exit(128 + second);
-            }
-        });
-    }
+        is_second = true;
+    });
     interrupt
 }
 
@@ -45,17 +29,11 @@ pub(crate) fn listen() -> Interrupt {
 /// called on a thread of its own.
 #[cfg(feature = "mcp")]
 pub(crate) fn on_first(notify: impl FnOnce() + Send + 'static) {
-    if let Ok(mut signals) = Signals::new(handled()) {
-        thread::spawn(move || {
-            if signals.forever().next().is_some() {
-                notify();
-            }
-        });
-    }
-}
+    let mut notify = Some(notify);
 
-/// The signals that request a stop.
-fn handled() -> Vec<i32> {
-    let hangup = Some(SIGHUP).filter(|signal| !platform::ignores(*signal));
-    [SIGINT, SIGTERM].into_iter().chain(hangup).collect()
+    platform::on_stop_signals(None, move |_| {
+        if let Some(notify) = notify.take() {
+            notify();
+        }
+    });
 }

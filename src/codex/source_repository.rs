@@ -186,7 +186,9 @@ impl SourceRepository {
     /// Opens the repository that contains `directory`.
     fn open(directory: &Path) -> Result<Self, git2::Error> {
         let git = git2::Repository::discover(directory)?;
-        let directory = git.workdir().and_then(|path| path.canonicalize().ok());
+        let directory = git
+            .workdir()
+            .and_then(|path| dunce::canonicalize(path).ok());
         Ok(Self {
             directory,
             objects: git.commondir().join("objects"),
@@ -324,7 +326,7 @@ impl SourceRepository {
     /// The git directory that all worktrees of the repository share.
     pub(crate) fn common_directory(&self) -> PathBuf {
         let directory = self.git().commondir().to_owned();
-        directory.canonicalize().unwrap_or(directory)
+        dunce::canonicalize(&directory).unwrap_or(directory)
     }
 
     /// Why the URL of the remote `origin` cannot be used, if there is one.

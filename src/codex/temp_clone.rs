@@ -70,7 +70,10 @@ pub(crate) fn sweep(temporary: &Path) {
         }
         // The metadata of a link itself, which is not followed.
         let Ok(meta) = entry.metadata() else { continue };
-        if !meta.is_dir() || !platform::is_own(&meta) || (being_made && !is_old(&meta)) {
+        if !meta.is_dir()
+            || !platform::is_own(&entry.path(), &meta)
+            || (being_made && !is_old(&meta))
+        {
             continue;
         }
         let lock = Dir::open_ambient_dir(entry.path(), cap_std::ambient_authority())

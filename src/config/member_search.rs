@@ -73,7 +73,7 @@ pub(crate) fn matching_directories(base: &Path, glob: &Glob) -> Vec<PathBuf> {
 fn is_below_match(directory: &Path, base: &Path, glob: &Glob) -> bool {
     directory
         .strip_prefix(base)
-        .is_ok_and(|relative| !relative.as_os_str().is_empty() && glob.matches(bytes_of(relative)))
+        .is_ok_and(|relative| !relative.as_os_str().is_empty() && glob.matches(&bytes_of(relative)))
 }
 
 /// The directory from which a pattern starts. The defaults have none, so theirs start from `root`.
@@ -151,7 +151,7 @@ impl DirectorySearch<'_> {
         } else {
             for path in self.subdirectories(directory, follow, segment.is_hidden()) {
                 let name = path.file_name().map(Path::new).map(bytes_of);
-                let is_match = name.is_some_and(|name| segment.matches(name));
+                let is_match = name.is_some_and(|name| segment.matches(&name));
                 match rest {
                     // The listing has shown that it is a directory.
                     [] if is_match => self.found.push(path),

@@ -46,7 +46,7 @@ impl<'t> CommittedRoot<'t> {
         };
         let path = resolved(&project.root);
         let below = path.strip_prefix(tree.directory).map_err(|_| missing())?;
-        let below = BString::from(bytes_of(below));
+        let below = bytes_of(below).into_owned();
 
         let located = CommittedLinks::new(tree, below.as_bstr()).locate(below.as_bstr());
         let error = |source| ScanError::Object {

@@ -214,12 +214,11 @@ impl<'t> CommittedLinks<'t> {
         let Ok(below) = link.strip_prefix(self.tree.directory) else {
             return Located::Outside(link.to_owned());
         };
-        self.locate(bytes_of(below).as_bstr())
-            .unwrap_or_else(|error| {
-                let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
-                fault.get_or_insert(error);
-                Located::Missing
-            })
+        self.locate(&bytes_of(below)).unwrap_or_else(|error| {
+            let mut fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+            fault.get_or_insert(error);
+            Located::Missing
+        })
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) struct DiskLinks;
 
 impl Links for DiskLinks {
     fn resolve(&self, link: &Path) -> Option<PathBuf> {
-        link.canonicalize().ok()
+        dunce::canonicalize(link).ok()
     }
 
     fn leads_to_directory(&self, link: &Path) -> Option<bool> {

@@ -172,7 +172,7 @@ fn own_directories(project: &Project, root: &Path) -> Vec<BString> {
     let configured = project.scan.deny_list.own_directories.iter();
     configured
         .filter_map(|directory| directory.strip_prefix(root).ok())
-        .map(|relative| BString::from(bytes_of(relative)))
+        .map(|relative| bytes_of(relative).into_owned())
         .filter(|relative| !relative.is_empty() && project.claims.can_hold(relative))
         .collect()
 }

@@ -33,7 +33,7 @@ impl SourceRoot {
             root: project.root.clone(),
             source,
         };
-        let path = project.root.canonicalize().map_err(error)?;
+        let path = dunce::canonicalize(&project.root).map_err(error)?;
         let dir = Dir::open_ambient_dir(&path, cap_std::ambient_authority()).map_err(error)?;
         dir.entries().map_err(error)?;
         Ok(Self {
@@ -120,11 +120,11 @@ impl SourceRoot {
         let target = self.dir.read_link_contents(path)?;
         let target = bytes_of(&target);
         let link = self.path.join(path);
-        if let Err(reason) = check_preserved(&DiskLinks, &self.path, &link, target) {
+        if let Err(reason) = check_preserved(&DiskLinks, &self.path, &link, &target) {
             return Ok(Err(reason));
         }
         Ok(Ok((
-            object::hash(Kind::Blob, target),
+            object::hash(Kind::Blob, &target),
             Mode::Link,
             target.len() as u64,
         )))
@@ -167,10 +167,7 @@ impl SourceRoot {
     fn open_file(&self, path: &Path) -> io::Result<File> {
         let options = platform::reading();
         self.dir.open_with(path, &options).or_else(|rejected| {
-            let real = self
-                .path
-                .join(path)
-                .canonicalize()
+            let real = dunce::canonicalize(self.path.join(path))
                 .map_err(|_| io::Error::from(rejected.kind()))?;
             match real.strip_prefix(&self.path) {
                 Ok(inside) if inside != path => self.dir.open_with(inside, &options),

@@ -35,7 +35,7 @@ impl SnapshotCache {
         root: &Path,
         tree: ObjectId,
     ) -> Self {
-        let name = hash(Kind::Blob, bytes_of(root)).to_string();
+        let name = hash(Kind::Blob, &bytes_of(root)).to_string();
         let path = policy.directory.join("committed").join(name);
         let key = key(project, root, tree);
         let body = policy.trust.then(|| record::read(&path, HEAD)).flatten();

@@ -57,7 +57,7 @@ impl StatCache {
     /// Opens the cache for the directory at `root`. It is empty if it does not exist or if its
     /// entries are not to be used.
     pub fn open(policy: &StatCachePolicy, root: &Path) -> Self {
-        let key = hash(Kind::Blob, bytes_of(root));
+        let key = hash(Kind::Blob, &bytes_of(root));
         let path = policy.directory.join("stat").join(key.to_string());
         let read = || record::read(&path, HEAD).and_then(|body| decode(&body, root));
         let (known_since, known) = policy.trust.then(read).flatten().unwrap_or_default();
@@ -127,7 +127,7 @@ impl StatCache {
 
 fn encode(root: &Path, now: Time, entries: &[(BString, Stat, ObjectId)]) -> Vec<u8> {
     let mut body = Vec::with_capacity(entries.len() * 140);
-    record::push_bytes(&mut body, bytes_of(root));
+    record::push_bytes(&mut body, &bytes_of(root));
     record::push_time(&mut body, now);
     for (source, stat, id) in entries {
         record::push_bytes(&mut body, source);
@@ -139,7 +139,7 @@ fn encode(root: &Path, now: Time, entries: &[(BString, Stat, ObjectId)]) -> Vec<
 
 fn decode(body: &[u8], root: &Path) -> Option<(Time, Known)> {
     let mut reader = RecordReader(body);
-    if reader.bytes()? != bytes_of(root) {
+    if reader.bytes()? != bytes_of(root).as_bytes() {
         return None;
     }
     let since = reader.time()?;

@@ -7,7 +7,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
 use super::entry_rules::{EntryRules, WalkEntry, Walked};
 use super::error::ScanError;
@@ -158,7 +158,7 @@ fn skip_reason(error: &ignore::Error, path: &Path, is_loop: bool) -> Option<Skip
     }
     match error.io_error().map(io::Error::kind) {
         Some(io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Some(SkipReason::Dangling),
-        _ => fs::canonicalize(path)
+        _ => dunce::canonicalize(path)
             .is_err_and(|error| platform::is_link_loop(&error))
             .then_some(SkipReason::Loop),
     }
@@ -190,8 +190,8 @@ fn io_error(error: &ignore::Error) -> io::Error {
 /// The path of an entry below `root`. The walker reports each entry with the same bytes of the root
 /// before it, so that the components need not be compared.
 fn below(root: &Path, path: &Path) -> BString {
-    let path = bytes_of(path);
-    let below = path.strip_prefix(bytes_of(root)).unwrap_or(path);
+    let (path, root) = (bytes_of(path), bytes_of(root));
+    let below = path.strip_prefix(root.as_bytes()).unwrap_or(&path);
     below.strip_prefix(b"/").unwrap_or(below).into()
 }
 

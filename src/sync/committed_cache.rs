@@ -23,7 +23,7 @@ fn committed(cache: &Path, files: &[(&BStr, Entry)]) -> Option<HashSet<BString>>
     let repository = SourceRepositories::default().of(&directory).ok()??;
     let tree = repository.head().ok()??.tree;
     let below = directory.strip_prefix(repository.directory()?).ok()?;
-    let below = BString::from(bytes_of(below));
+    let below = bytes_of(below).into_owned();
 
     let is_committed = |path: &BStr, found: &Entry| {
         let path = join_below(below.as_bstr(), path);

@@ -2,7 +2,6 @@
 //! the same, so they depend on the commits that are checked out, and not on files that only one runner
 //! has built or on recorded state.
 
-use bstr::ByteSlice;
 use rayon::prelude::*;
 
 use super::sources::Sources;
@@ -34,12 +33,12 @@ pub(crate) fn file_counts(sources: &Sources, projects: &[&Project]) -> Vec<u64> 
 fn tracked_files(project: &Project, repository: &SourceRepository) -> Option<u64> {
     let directory = repository.directory()?;
     let index = repository.index().ok()?;
-    let below = bytes_of(project.resolved_root.strip_prefix(directory).ok()?).as_bstr();
+    let below = bytes_of(project.resolved_root.strip_prefix(directory).ok()?);
     let start = match below.is_empty() {
         true => 0,
         false => below.len() + 1,
     };
-    let published = index.below(below).filter(|tracked| {
+    let published = index.below(&below).filter(|tracked| {
         let source = &tracked.path[start..];
         !project.claims.matching(source).is_empty()
     });

@@ -203,7 +203,7 @@ impl ArtifactContents {
         let name = shown(file).to_string();
         let path = context.directory()?.join(file);
         // If the path is a link, its target is replaced and the link is kept.
-        let path = path.canonicalize().unwrap_or(path);
+        let path = dunce::canonicalize(&path).unwrap_or(path);
 
         let rejected = |reason: &str| Err(self.unwritable(&name, reason, exit::USAGE));
         match fs::metadata(&path) {

@@ -46,7 +46,7 @@ impl DocumentTarget {
             return Err(CommandError::usage(message).hint(hint));
         }
 
-        let path = path.canonicalize().unwrap_or(path);
+        let path = dunce::canonicalize(&path).unwrap_or(path);
         let rejected = |reason: &str| {
             let message = format!("cannot write to `{}`: {reason}", shown(output));
             Err(CommandError::usage(message))
@@ -99,7 +99,7 @@ impl DocumentTarget {
 /// that leads out of the directory is an error.
 fn parent_in(directory: &Path, path: &Path) -> std::io::Result<PathBuf> {
     fs::create_dir_all(directory)?;
-    let real = directory.canonicalize()?;
+    let real = dunce::canonicalize(directory)?;
     let Some((parent, name)) = path.parent().zip(path.file_name()) else {
         return Ok(real.join(path));
     };

@@ -79,9 +79,8 @@ fn write_whole(path: &Path, contents: &[u8]) -> io::Result<()> {
 
 /// A new file in the directory of `path`, which is removed unless it replaces `path`.
 fn temporary_file(path: &Path) -> io::Result<tempfile::NamedTempFile> {
-    tempfile::Builder::new()
+    platform::as_a_new_file(&mut tempfile::Builder::new())
         .prefix(".fractary-codex-")
-        .permissions(platform::permissions_of_a_new_file())
         .tempfile_in(path.parent().unwrap_or(Path::new("/")))
 }
 

@@ -72,7 +72,7 @@ pub(super) fn check_unpublished(
     let innermost = containing.max_by_key(|(_, root)| root.as_os_str().len());
     let published_by = innermost.filter(|(project, root)| {
         let source = path.strip_prefix(root).map(bytes_of).unwrap_or_default();
-        !project.claims.matching(source).is_empty()
+        !project.claims.matching(&source).is_empty()
     });
     match published_by {
         Some((project, _)) => {

@@ -118,7 +118,7 @@ impl<'c> ProjectChanges<'c> {
         let inside = inside.flat_map(|entry| path_of(entry.path).ancestors().skip(1));
         let directories: BTreeSet<&Path> = above.chain(inside).collect();
         directories.into_iter().any(|directory| {
-            let path = join_below(bytes_of(directory).as_bstr(), BStr::new(GITIGNORE));
+            let path = join_below(&bytes_of(directory), BStr::new(GITIGNORE));
             self.differs_from_index(path.as_bstr())
         })
     }
@@ -222,7 +222,7 @@ impl<'c> ProjectChanges<'c> {
         let literal = self.changes.path_of(&self.project.root);
         let roots = literal.iter().chain([&self.below]);
         let mut above = roots.flat_map(|root| path_of(root).ancestors());
-        above.any(|path| paths.get(bytes_of(path).as_bstr()) == Some(&true))
+        above.any(|path| paths.get(&*bytes_of(path)) == Some(&true))
     }
 
     /// Whether a file that decides which files are ignored has changed, if the project respects it.
@@ -231,8 +231,8 @@ impl<'c> ProjectChanges<'c> {
             return false;
         }
         let is_changed = |directory: &Path| {
-            let directory = bytes_of(directory).as_bstr();
-            paths.contains_key(&join_below(directory, BStr::new(GITIGNORE)))
+            let directory = bytes_of(directory);
+            paths.contains_key(&join_below(&directory, BStr::new(GITIGNORE)))
         };
         let mut inside = self.sources(paths);
         path_of(&self.below).ancestors().any(is_changed)
@@ -318,12 +318,12 @@ impl<'c> ProjectChanges<'c> {
         }
         let mut above = path_of(&path).ancestors().skip(1);
         let has_link = above.any(|above| {
-            let entry = index.entry(bytes_of(above).as_bstr());
+            let entry = index.entry(&bytes_of(above));
             entry.is_some_and(|entry| entry.is_link() && index.is_unmodified(entry))
         });
         let real = || {
             self.changes
-                .path_of(&self.root.join(path_of(source)).canonicalize().ok()?)
+                .path_of(&dunce::canonicalize(self.root.join(path_of(source))).ok()?)
         };
         let is_unmodified = |real: BString| {
             let entry = index.entry(real.as_bstr());
@@ -341,7 +341,7 @@ impl<'c> ProjectChanges<'c> {
         let Some(target) = target.map(|(parent, target)| absolute(parent, &target)) else {
             return false;
         };
-        if !target.canonicalize().is_ok_and(|real| real == target) {
+        if !dunce::canonicalize(&target).is_ok_and(|real| real == target) {
             return false;
         }
         let Some(path) = self.changes.path_of(&target) else {

@@ -131,7 +131,7 @@ impl RepositoryChanges {
     /// The path of a resolved path in the repository, if it is inside.
     pub(super) fn path_of(&self, path: &Path) -> Option<BString> {
         let below = path.strip_prefix(&self.directory).ok()?;
-        Some(bytes_of(below).into())
+        Some(bytes_of(below).into_owned())
     }
 
     /// Whether the resolved directory is a submodule.

@@ -20,7 +20,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use bstr::{BStr, BString, ByteSlice};
+use bstr::{BString, ByteSlice};
 use rayon::prelude::*;
 
 use super::checked_file::{CheckedFile, checked_files};
@@ -362,11 +362,12 @@ fn with_path(
     let path = project.to.join(one.path.as_bstr());
     let on_disk = project.root.join(path_of(one.file.source.as_bstr()));
     let in_workspace = on_disk.strip_prefix(&request.workspace.root);
+    let file = bytes_of(in_workspace.unwrap_or(&on_disk));
     let text = as_utf8(contents);
     check(FileToCheck {
         path: path.as_bstr(),
         source: one.file.source.as_bstr(),
-        file: BStr::new(bytes_of(in_workspace.unwrap_or(&on_disk))),
+        file: &file,
         contents: &text,
         size: one.file.size,
     })

@@ -203,9 +203,9 @@ impl<'p> PlannedCodex<'p> {
         let (project, source) = projects
             .filter_map(|project| Some((project, path.strip_prefix(&project.root).ok()?)))
             .max_by_key(|(project, _)| project.root.as_os_str().len())?;
-        let source = bytes_of(source).as_bstr();
+        let source = bytes_of(source);
 
-        let claims = project.claims.claim(source);
+        let claims = project.claims.claim(&source);
         let paths = claims.iter();
         let paths = paths.map(|claim| project.to.join(claim.destination.as_bstr()));
         let published: Vec<_> = paths
@@ -217,13 +217,13 @@ impl<'p> PlannedCodex<'p> {
 
         let mut projects = self.plan.request.projects.iter();
         let index = projects.position(|selected| selected.name == project.name)?;
-        if !self.plan.sources.contains(index, source).ok()? {
+        if !self.plan.sources.contains(index, &source).ok()? {
             return None;
         }
         Some(SourceOfTarget::Unpublished {
             project: project.name.to_string(),
-            source: source.to_owned(),
-            reason: self.reason(index, source, !claims.is_empty()),
+            reason: self.reason(index, &source, !claims.is_empty()),
+            source: source.into_owned(),
         })
     }
 

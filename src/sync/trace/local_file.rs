@@ -16,7 +16,7 @@ pub(super) fn differs(file: &Path, entry: Entry) -> bool {
 fn id_of(file: &Path, mode: Mode) -> Option<ObjectId> {
     if mode == Mode::Link {
         let target = fs::read_link(file).ok()?;
-        return Some(hash(Kind::Blob, bytes_of(&target)));
+        return Some(hash(Kind::Blob, &bytes_of(&target)));
     }
     // Opening a named pipe would wait for a writer.
     let metadata = fs::metadata(file).ok().filter(fs::Metadata::is_file)?;

@@ -39,10 +39,10 @@ impl TracedSource {
         let url = published.source.as_ref().and_then(|one| one.url.as_ref());
         let in_repository = url.and_then(|url| {
             let repository = repositories.of(&project.root).ok()??;
-            let root = project.root.canonicalize().ok()?;
+            let root = dunce::canonicalize(&project.root).ok()?;
             let root = root.strip_prefix(repository.directory()?).ok()?;
             let is_same = repository.url().as_ref() == Some(url);
-            is_same.then(|| join_below(bytes_of(root).as_bstr(), path.as_bstr()))
+            is_same.then(|| join_below(&bytes_of(root), path.as_bstr()))
         });
         Some(Self {
             path,

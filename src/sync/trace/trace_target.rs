@@ -131,5 +131,5 @@ fn innermost<'w>(file: &Path, workspace: &'w Workspace) -> Option<(&'w Project, 
 /// The path of a file below a directory; `None` if it is not there.
 fn below(file: &Path, directory: &Path) -> Option<BString> {
     let path = file.strip_prefix(resolved(directory)).ok()?;
-    Some(bytes_of(path).into())
+    Some(bytes_of(path).into_owned())
 }

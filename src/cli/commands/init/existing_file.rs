@@ -14,7 +14,7 @@ use crate::platform;
 /// Writes the configuration file at `path`, and creates its directory.
 pub(crate) fn write_configuration(path: &Path, text: &str) -> Result<(), CommandError> {
     // If the file is a symlink, its target is replaced and the link is kept.
-    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let target = dunce::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let directory = path.parent().unwrap_or(path);
     fs::create_dir_all(directory)
         .and_then(|()| write_whole(&target, text.as_bytes()))

@@ -403,11 +403,8 @@ fn check_absent(existing: &Existing, root: &Path, context: &Context) -> Result<(
 /// configuration.
 fn as_member(root: &Path, context: &Context) -> Result<Option<(String, PathBuf)>, CommandError> {
     let outer = context.surrounding_configuration()?;
-    let is_root = |directory: &Path| {
-        directory
-            .canonicalize()
-            .is_ok_and(|directory| directory == *root)
-    };
+    let is_root =
+        |directory: &Path| dunce::canonicalize(directory).is_ok_and(|directory| directory == *root);
     if is_root(&outer.root) {
         return Ok(None);
     }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer};
-use signal_hook::consts::SIGINT;
 use tokio::sync::Semaphore;
 
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::config::Configuration;
 use crate::event::Silent;
+use crate::platform;
 use crate::report::ErrorReport;
 use crate::sync::SyncRequest;
 use crate::workspace::Workspace;
@@ -90,7 +90,7 @@ impl RunningCalls {
             result = &mut task => result,
             () = request.ct.cancelled() => {
                 // The server ends because of a signal, or the client has cancelled the request.
-                let signal = of_server.check().err().map_or(SIGINT, |ended| ended.0);
+                let signal = of_server.check().err().map_or(platform::INTERRUPT, |ended| ended.0);
                 interrupt.request(signal);
                 task.await
             }

@@ -1,9 +1,8 @@
 //! The carrier for programs that speak git's protocol on standard input and output: git's
 //! `upload-pack` and `receive-pack` for local paths, and `ssh`, which runs them on a server.
 
-use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -153,8 +152,8 @@ impl Drop for ServiceProcesses {
 /// A running program.
 struct Session {
     child: Child,
-    input: Option<TimedStream<File>>,
-    output: BufReader<TimedStream<ChildStdout>>,
+    input: Option<TimedStream<platform::ChildInput>>,
+    output: BufReader<TimedStream<platform::ChildOutput>>,
     /// The lines of standard error.
     stderr: Arc<Mutex<Vec<String>>>,
     listener: Option<thread::JoinHandle<()>>,
@@ -173,8 +172,7 @@ impl Session {
         let mut command = (program.command)(service);
         tracing::debug!(program = ?command.get_program(), arguments = ?command.get_args().collect::<Vec<_>>(), "starting");
         let (stdin, socket) = if program.accepts_socket {
-            let (stdin, socket) = platform::socket_input()?;
-            (stdin, Some(socket))
+            platform::socket_input()?
         } else {
             (Stdio::piped(), None)
         };
@@ -194,9 +192,14 @@ impl Session {
         // The command still holds the child's end of the socket, which must close when the child
         // ends.
         drop(command);
-        let input = socket.or_else(|| child.stdin.take().map(platform::pipe_input));
-        let (Some(input), Some(output)) = (input, child.stdout.take()) else {
-            unreachable!("the input is a pipe unless it is a socket, and the output is a pipe");
+        let input = match (socket, child.stdin.take()) {
+            (Some(socket), _) => socket,
+            (None, Some(pipe)) => platform::pipe_input(pipe)?,
+            (None, None) => unreachable!("the input is a pipe unless it is a socket"),
+        };
+        let output = match child.stdout.take() {
+            Some(pipe) => platform::pipe_output(pipe)?,
+            None => unreachable!("the output is a pipe"),
         };
         let stderr = Arc::new(Mutex::new(Vec::new()));
         let listener = child.stderr.take().map(|stream| {

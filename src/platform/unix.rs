@@ -1,61 +1,43 @@
-//! Everything that depends on the operating system: file names as bytes, file types, owners,
-//! permissions, and process groups. No other module of the library uses its APIs
-//! (`tests/it/layout_rules.rs` checks this), so a port starts here.
-//!
-//! The code is for Unix. Linux is tested; macOS has the same calls, with other types of numbers.
-//! Windows is not supported: it has no process groups, and its file names are not bytes.
+//! Linux and macOS.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::fd::OwnedFd;
-pub(crate) use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{ChildStdin, Command, Stdio};
-use std::sync::{PoisonError, RwLock};
-use std::time::Duration;
+use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
 
-use cap_fs_ext::{FollowSymlinks, OpenOptionsFollowExt};
+use bstr::{BStr, ByteSlice};
 use cap_std::fs::{Dir, File, OpenOptions, OpenOptionsExt};
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{Access, AtFlags, Dev, FileType, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
+use super::{FileKind, Look, Traffic};
 use crate::object::Mode;
 use crate::stat::{Stat, Time};
 
-/// The type of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileKind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Link,
-    /// A pipe, a socket or a device.
-    Special,
-}
+/// The signal of Ctrl-C.
+#[cfg(feature = "mcp")]
+pub(crate) const INTERRUPT: i32 = SIGINT;
 
-/// The metadata of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Look {
-    /// The file's type.
-    pub kind: FileKind,
-    /// The mode that git would record for a regular file.
-    pub mode: Mode,
-    /// The values that change when the file is modified.
-    pub stat: Stat,
-    /// The number of the file system with the file, for [`ChangeTimes`].
-    pub device: Dev,
-}
+/// The number of a file system.
+pub(crate) type Device = Dev;
+
+/// Whether files have a permission to be executed.
+pub(super) const HAS_EXECUTABLE_FILES: bool = true;
 
 impl From<rustix::fs::Stat> for Look {
     fn from(raw: rustix::fs::Stat) -> Self {
@@ -159,34 +141,6 @@ fn is_local(_: &rustix::fs::StatFs) -> bool {
     false
 }
 
-/// Opens a file that only this program uses (a lock, a record). Returns an error unless it is a
-/// regular file: no link is followed, and a pipe or device cannot block the run.
-pub(crate) fn open_own_file(
-    directory: &Dir,
-    name: &Path,
-    options: &OpenOptions,
-) -> io::Result<File> {
-    let mut options = options.clone();
-    options
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
-        .follow(FollowSymlinks::No);
-    let file = directory.open_with(name, &options).map_err(|error| {
-        if is_link_loop(&error) {
-            irregular()
-        } else {
-            error
-        }
-    })?;
-    match look_at(&file)?.kind {
-        FileKind::File => Ok(file),
-        _ => Err(irregular()),
-    }
-}
-
-fn irregular() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")
-}
-
 /// Returns the metadata of `path` below `directory`, without following a link at its end; `None` if
 /// it does not exist.
 pub(crate) fn look(directory: &Dir, path: &Path) -> io::Result<Option<Look>> {
@@ -278,14 +232,9 @@ pub(crate) fn read_at(file: &fs::File, bytes: &mut [u8], offset: u64) -> io::Res
     file.read_exact_at(bytes, offset)
 }
 
-/// Options to open a file for reading. They are non-blocking, so that a pipe that has replaced the
-/// file cannot block the run.
-pub(crate) fn reading() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options
-        .read(true)
-        .custom_flags(OFlags::NONBLOCK.bits().cast_signed());
-    options
+/// Opening a pipe does not wait for its other end.
+pub(super) fn without_blocking(options: &mut OpenOptions) -> &mut OpenOptions {
+    options.custom_flags(OFlags::NONBLOCK.bits().cast_signed())
 }
 
 /// Options to create a file with `mode`, less the user's umask.
@@ -302,9 +251,12 @@ pub(crate) fn making(mode: Mode) -> OpenOptions {
     options
 }
 
-/// The permissions of a new file that all users may access, before the user's umask is applied.
-pub(crate) fn permissions_of_a_new_file() -> Permissions {
-    Permissions::from_mode(0o666)
+/// Gives a temporary file the permissions of a new one that all users may access, before the user's
+/// umask is applied.
+pub(crate) fn as_a_new_file<'b, 'p, 's>(
+    builder: &'b mut tempfile::Builder<'p, 's>,
+) -> &'b mut tempfile::Builder<'p, 's> {
+    builder.permissions(Permissions::from_mode(0o666))
 }
 
 /// Whether a directory could not be opened because the path is not a directory. For a link that
@@ -329,13 +281,34 @@ pub(crate) fn file_system_time(directory: &Path) -> Option<Time> {
 }
 
 /// The bytes of a path, as git stores them.
-pub(crate) fn bytes_of(path: &Path) -> &[u8] {
-    path.as_os_str().as_bytes()
+pub(crate) fn bytes_of(path: &Path) -> Cow<'_, BStr> {
+    Cow::Borrowed(path.as_os_str().as_bytes().as_bstr())
 }
 
 /// The path for bytes that git stores.
 pub(crate) fn path_of(bytes: &[u8]) -> &Path {
     Path::new(OsStr::from_bytes(bytes))
+}
+
+/// Whether `text` begins with the letter of a drive, so that it is a path and not a URL.
+pub(crate) fn has_drive(_: &str) -> bool {
+    false
+}
+
+/// The path of this machine for the one of a `file://` URL.
+pub(crate) fn path_of_url(bytes: &[u8]) -> &Path {
+    path_of(bytes)
+}
+
+/// The path of a `file://` URL for one of this machine.
+pub(crate) fn url_path(path: &Path) -> Cow<'_, BStr> {
+    bytes_of(path)
+}
+
+/// The reason for which this system cannot have a file or directory with a name of the codex, except
+/// its length.
+pub(crate) fn name_problem(_: &[u8]) -> Option<&'static str> {
+    None
 }
 
 /// A user of the system, as the owner of files.
@@ -379,14 +352,9 @@ pub(crate) fn owners(path: &Path) -> io::Result<Vec<FileOwner>> {
     Ok(owners)
 }
 
-/// Whether `path` leads to a pipe, socket or device. Opening or reading such a file could block for
-/// ever.
-pub(crate) fn is_special(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_dir())
-}
-
-/// Whether a file is owned by the effective user of this process.
-pub(crate) fn is_own(meta: &Metadata) -> bool {
+/// Whether the directory at `path`, which has this metadata, is owned by the effective user of this
+/// process.
+pub(crate) fn is_own(_: &Path, meta: &Metadata) -> bool {
     meta.uid() == rustix::process::geteuid().as_raw()
 }
 
@@ -408,19 +376,6 @@ pub(crate) fn free_space(place: &Path) -> Option<u64> {
     Some(stat.f_bavail * stat.f_frsize)
 }
 
-/// The message of an error, without the path that `tempfile` appends: the name of a temporary file
-/// does not help the user.
-pub(crate) fn words_of(error: &io::Error) -> String {
-    let text = error.to_string();
-    match text
-        .rfind(" at path \"")
-        .filter(|_| error.raw_os_error().is_none())
-    {
-        Some(end) => text[..end].to_owned(),
-        None => text,
-    }
-}
-
 /// Whether this process was started with `signal` ignored. Returns `false` if that is unknown, as
 /// without `/proc`.
 pub fn ignores(signal: i32) -> bool {
@@ -428,17 +383,6 @@ pub fn ignores(signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
-}
-
-/// Bytes that git moved, as far as the system counts them.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Traffic {
-    /// The number of bytes that git's own processes have read and written so far: in files and
-    /// pipes, including the pipe to ssh, but not in the sockets of http.
-    pub moved: u64,
-    /// The number of bytes that wait in the TCP sockets of git and ssh, in both directions. This
-    /// number changes while data is transferred.
-    pub queued: u64,
 }
 
 /// The bytes that git processes in the process group of `leader` have moved. Programs that git asks
@@ -541,55 +485,63 @@ fn signal_group(leader: u32, signal: Signal) {
     }
 }
 
-/// The condition to wait for on a socket or pipe.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ready {
-    /// Bytes, or the end, can be read.
-    ToRead,
-    /// Bytes can be written.
-    ToWrite,
-}
+/// The end of a child's input that the parent writes to.
+pub(crate) type ChildInput = fs::File;
 
-/// Waits up to `limit` until `fd` is ready; whether it is. An error or a hang-up on `fd` counts as
-/// ready: the next read or write reports it.
-pub(crate) fn poll(fd: BorrowedFd<'_>, ready: Ready, limit: Duration) -> io::Result<bool> {
-    let flags = match ready {
-        Ready::ToRead => PollFlags::IN,
-        Ready::ToWrite => PollFlags::OUT,
-    };
-    let limit = Timespec::try_from(limit).ok();
-    match rustix::event::poll(&mut [PollFd::from_borrowed_fd(fd, flags)], limit.as_ref()) {
-        Ok(count) => Ok(count > 0),
-        Err(Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
-}
+/// The end of a child's output that the parent reads from.
+pub(crate) type ChildOutput = ChildStdout;
 
-/// Makes reads and writes on `fd` return at once instead of blocking.
-pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>) -> io::Result<()> {
-    let flags = rustix::fs::fcntl_getfl(fd)?;
-    Ok(rustix::fs::fcntl_setfl(
-        fd,
-        flags | rustix::fs::OFlags::NONBLOCK,
-    )?)
-}
-
-/// An input for a child process, and the end of it that the parent writes to. The input is a socket:
-/// the writer of a full pipe is woken for each page that the child reads, that of a full socket only
-/// when most of its buffer is free again.
-pub(crate) fn socket_input() -> io::Result<(Stdio, fs::File)> {
+/// An input for a child process, and the end of it that the parent writes to; `None` if that is the
+/// child's pipe. The input is a socket: the writer of a full pipe is woken for each page that the
+/// child reads, that of a full socket only when most of its buffer is free again.
+pub(crate) fn socket_input() -> io::Result<(Stdio, Option<ChildInput>)> {
     let (child, parent) = UnixStream::pair()?;
-    Ok((OwnedFd::from(child).into(), OwnedFd::from(parent).into()))
+    Ok((
+        OwnedFd::from(child).into(),
+        Some(OwnedFd::from(parent).into()),
+    ))
 }
 
 /// The end of a child's pipe that the parent writes to, as a file.
-pub(crate) fn pipe_input(pipe: ChildStdin) -> fs::File {
-    OwnedFd::from(pipe).into()
+pub(crate) fn pipe_input(pipe: ChildStdin) -> io::Result<ChildInput> {
+    Ok(OwnedFd::from(pipe).into())
+}
+
+/// The end of a child's pipe that the parent reads from.
+pub(crate) fn pipe_output(pipe: ChildStdout) -> io::Result<ChildOutput> {
+    Ok(pipe)
+}
+
+/// Calls `handle` with the number of each signal that asks the process to stop, on a thread of its
+/// own. The handler of the signal itself stores the number in `flag`, before that thread runs.
+///
+/// SIGHUP is left alone if it was inherited as ignored, so that a run under `nohup` outlives its
+/// terminal. SIGINT is handled even if it was inherited as ignored: shells do that for background
+/// jobs, and a SIGINT that is sent to such a job is intentional.
+pub(crate) fn on_stop_signals(
+    flag: Option<Arc<AtomicUsize>>,
+    mut handle: impl FnMut(i32) + Send + 'static,
+) {
+    let hangup = Some(SIGHUP).filter(|signal| !ignores(*signal));
+    let handled: Vec<i32> = [SIGINT, SIGTERM].into_iter().chain(hangup).collect();
+
+    if let Some(flag) = flag {
+        for signal in &handled {
+            let number = signal.unsigned_abs() as usize;
+            if let Err(error) = signal_hook::flag::register_usize(*signal, flag.clone(), number) {
+                tracing::debug!(signal, %error, "the signal is not handled");
+            }
+        }
+    }
+    if let Ok(mut signals) = Signals::new(&handled) {
+        thread::spawn(move || signals.forever().for_each(&mut handle));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::open_own_file;
 
     #[test]
     #[cfg(target_os = "linux")]
