@@ -23,8 +23,9 @@ fn directory_with_path_of_fixed_length() -> TempDir {
     /// The number of random characters after the prefix.
     const RANDOM: usize = 6;
     let parent = std::env::temp_dir();
-    let used = parent.as_os_str().len() + 1 + RANDOM;
-    let prefix = "t".repeat(LENGTH.saturating_sub(used).max(1));
+    let used = parent.as_os_str().len() + 2 + RANDOM;
+    // Without the hyphen, the name could look like a token, which messages do not show.
+    let prefix = "t".repeat(LENGTH.saturating_sub(used).max(1)) + "-";
     tempfile::Builder::new()
         .prefix(&prefix)
         .rand_bytes(RANDOM)
