@@ -44,7 +44,11 @@ pub(super) fn assign(
                 )
             } else {
                 let reason = malformed.reason;
-                Problem::new(format!("`{key}`: expected a TOML {kind}: {reason}"))
+                let problem = Problem::new(format!("`{key}`: expected a TOML {kind}: {reason}"));
+                match malformed.hint {
+                    Some(hint) => problem.hint(hint),
+                    None => problem,
+                }
             };
             problems.push(problem.key(key).at(at));
         }

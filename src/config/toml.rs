@@ -99,8 +99,15 @@ impl TomlConverter<'_> {
         let reason = error.message().lines().next().unwrap_or_default();
         let reason = crate::paths::escaped(reason.as_bytes()).to_string();
         let duplicate = reason.contains("duplicate key");
+        let key = error.span().and_then(|span| self.text.get(span));
+        let key = key
+            .map(|key| key.trim_matches(['"', '\'']))
+            .filter(|_| duplicate);
         Malformed {
-            reason,
+            reason: match key {
+                Some(key) => format!("duplicate key `{}`", crate::paths::escaped(key.as_bytes())),
+                None => reason,
+            },
             line,
             column,
             duplicate,

@@ -176,6 +176,32 @@ fn last_value_of_a_repeated_dotenv_variable_counts() {
     );
 }
 
+/// The last map replaces the first one: the projects of both are not combined.
+#[test]
+fn last_projects_of_a_dotenv_file_count() {
+    let sandbox = sources();
+    let config = "codex: { remote: { url: ../codex.git } }\n";
+    sandbox.write("ws/.fractary/config.yaml", config);
+    sandbox.write(
+        "ws/.fractary/env/.env",
+        "FRACTARY_CODEX_PROJECTS='{first={root=\"services/billing\"}, both={root=\"services/billing\"}}'\n\
+         FRACTARY_CODEX_PROJECTS='{both={root=\"manual\"}, last={root=\"services\"}}'\n",
+    );
+    let listed = sandbox.run(&["projects", "--json"]).code(0).json();
+    let projects = listed["projects"].as_array().unwrap();
+    let roots: Vec<_> = projects
+        .iter()
+        .map(|project| {
+            let root = project["root"].as_str().unwrap();
+            (
+                project["name"].as_str().unwrap(),
+                root.rsplit('/').next().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(roots, [("both", "manual"), ("last", "services")]);
+}
+
 #[test]
 fn action_flags_have_no_variable() {
     let sandbox = sources();

@@ -62,6 +62,16 @@ pub(super) const WRONG: &[(&str, &str, bool)] = &[
         false,
     ),
     (
+        "duplicate project",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  projects: { a: {}, b: {}, a: { root: c } }\n",
+        false,
+    ),
+    (
+        "two projects with one root",
+        "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    a: { root: docs/../x }\n    b: { root: ./x/ }\n",
+        false,
+    ),
+    (
         "unset variable",
         "codex:\n  organization: ${ACME_ORGANIZATION}\n  codex_repo: codex\n  project: p\n",
         false,
@@ -403,6 +413,32 @@ fn unknown_variables_and_flags() {
     let mut arguments = vec!["config", "validate"];
     arguments.extend(flags);
     assert_error("unknown flags", sandbox.run(&arguments));
+}
+
+#[test]
+fn duplicate_project_in_a_variable() {
+    let sandbox = Sandbox::with_default_transport();
+    let variables = [
+        ("FRACTARY_CODEX_REMOTE__URL", "../codex.git"),
+        (
+            "FRACTARY_CODEX_PROJECTS",
+            "{billing={}, ledger={}, billing={root=\"other\"}}",
+        ),
+    ];
+    assert_error(
+        "duplicate project in a variable",
+        run(&sandbox, &variables, &["config", "validate"]),
+    );
+}
+
+#[test]
+fn link_to_the_root_of_another_project() {
+    let sandbox = workspace(
+        "codex:\n  organization: acme\n  codex_repo: codex\n  projects:\n    a: {}\n    b: { root: link }\n",
+    );
+    sandbox.write("ws/a/README.md", "a");
+    symlink("a", sandbox.path("ws/link")).unwrap();
+    assert_error("one root by a link", sandbox.run(&["sync", "--all"]));
 }
 
 #[test]
