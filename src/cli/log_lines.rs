@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::report::wrap::wrap;
 use crate::text::elapsed;
 
 /// The stages, by the names of their spans.
@@ -37,11 +38,13 @@ const STAGES: [(&str, &str); 16] = [
 /// Writes one line per event, and one per stage at its end.
 pub(super) struct LogLines<W> {
     writer: W,
+    /// The width at which lines are wrapped, if they are written to a terminal.
+    width: Option<usize>,
 }
 
 impl<W> LogLines<W> {
-    pub(super) fn new(writer: W) -> Self {
-        Self { writer }
+    pub(super) fn new(writer: W, width: Option<usize>) -> Self {
+        Self { writer, width }
     }
 }
 
@@ -49,6 +52,7 @@ impl<W: for<'w> MakeWriter<'w>> LogLines<W> {
     /// A write error is ignored, because there is no other stream to report it on.
     fn write(&self, level: Level, text: &str) {
         let line = format!("{}: {text}\n", level.as_str().to_lowercase());
+        let line = wrap(&line, self.width, "  ");
         let _ = self.writer.make_writer().write_all(line.as_bytes());
     }
 }

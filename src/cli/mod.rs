@@ -45,7 +45,7 @@ pub fn run() -> ExitCode {
     cli.global.config = usage::config_values(&arguments);
 
     let terminal = Terminal::new(&cli.global, &environment);
-    if let Err(message) = terminal::start_logging(&cli.global, &environment) {
+    if let Err(message) = terminal::start_logging(&terminal, &cli.global, &environment) {
         terminal.event(&Event::Warning {
             project: None,
             message,

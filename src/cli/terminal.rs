@@ -411,7 +411,11 @@ impl Write for StandardError {
 /// writes what was decided, and `-vv` also the stages, as `--log-format json` alone does.
 ///
 /// If the variable is invalid, logging starts without it, and a warning about it is returned.
-pub(crate) fn start_logging(global: &Global, environment: &Environment) -> Result<(), String> {
+pub(crate) fn start_logging(
+    terminal: &Terminal,
+    global: &Global,
+    environment: &Environment,
+) -> Result<(), String> {
     let is_json = matches!(global.log_format, LogFormat::Json);
     let fallback = match global.verbose {
         0 if is_json && !global.quiet => "fractary_codex=debug",
@@ -442,7 +446,8 @@ pub(crate) fn start_logging(global: &Global, environment: &Environment) -> Resul
         let lines = lines.with_writer(writer).with_span_events(spans);
         registry.with(lines).try_init()
     } else {
-        registry.with(LogLines::new(writer)).try_init()
+        let lines = LogLines::new(writer, terminal.err_width);
+        registry.with(lines).try_init()
     };
     result
 }

@@ -72,6 +72,40 @@ fn shown(sandbox: &Sandbox, command: Command, arguments: &str, code: i32) -> Str
 }
 
 #[test]
+fn log_lines_are_wrapped_on_a_terminal_only() {
+    let World { sandbox, .. } = World::new();
+    if !sandbox.has_terminals() {
+        return;
+    }
+    let words = |text: &str| -> Vec<String> {
+        // The clone has another name in each run.
+        let words = text
+            .split_whitespace()
+            .filter(|word| !word.contains("/tmp/"));
+        words.map(str::to_owned).collect()
+    };
+    let columns = 60;
+    let arguments = "-v sync --all --dry-run";
+    let terminal = sandbox.finish(sandbox.on_terminal(columns, arguments));
+    let terminal = terminal.code(0).stdout.replace('\r', "");
+    let outside = |line: &str| line.trim().split('`').step_by(2).collect::<String>();
+    let is_too_long =
+        |line: &&str| line.chars().count() > columns && outside(line).trim().contains(' ');
+    let long: Vec<_> = terminal.lines().filter(is_too_long).collect();
+    assert!(long.is_empty(), "{long:#?}\n{terminal}");
+    assert!(terminal.contains("\n  "), "{terminal}");
+
+    // In a pipe, each is one line with the same words.
+    let piped = sandbox
+        .run(&arguments.split(' ').collect::<Vec<_>>())
+        .code(0);
+    let is_logged = |line: &str| line.starts_with("info: ");
+    assert!(piped.stderr.lines().all(is_logged), "{}", piped.stderr);
+    let logged = words(&piped.stderr);
+    assert_eq!(words(&terminal)[..logged.len()], logged);
+}
+
+#[test]
 fn transcripts_fit_the_terminal() {
     let names = ["api", "billing-and-invoices-of-all-regions", "gone", "web"];
     let World { sandbox, codex, .. } = World::builder()
