@@ -645,6 +645,14 @@ fn verbose_says_what_was_decided_and_the_log_has_the_stages() {
     ] {
         assert!(stages.contains(text), "{text}: {stages}");
     }
+    assert!(!stages.contains("expected plan"), "{stages}");
+    let plan = sandbox.run(&["status", "--json"]).code(0).json();
+    let expected = ["-vv", "--expect", plan["plan_id"].as_str().unwrap()];
+    let compared = log(&expected, &[]).stderr;
+    assert!(
+        compared.contains("debug: compared with the expected plan in "),
+        "{compared}"
+    );
     sandbox.write("ws/alpha/docs/a.md", "again");
     let spans = log(&["--log-format", "json"], &[]).stderr;
     let spans: Vec<serde_json::Value> = spans

@@ -22,9 +22,8 @@ use crate::sync::expectation::Expectation;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::SyncRequest;
 
-/// Compares the plans of all lanes with the expected plan. An error means that they differ, and
-/// that they must not be carried out.
-#[tracing::instrument(level = "debug", name = "compare", skip_all)]
+/// Compares the plans of all lanes with the expected plan, if there is one. An error means that they
+/// differ, and that they must not be carried out.
 pub(super) fn compare(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
@@ -32,27 +31,40 @@ pub(super) fn compare(
     run: &mut Run,
 ) -> Result<(), SyncError> {
     match &request.expectation {
-        Expectation::Nothing => return Ok(()),
+        Expectation::Nothing => Ok(()),
         Expectation::Keep => {
             let mut facts = facts(request, session, run);
             add_revisions(request, committer, run, &mut facts);
             run.expected = Some(Arc::new(facts));
-            return Ok(());
+            Ok(())
         }
         Expectation::Plan(planned) => {
             run.expected.get_or_insert_with(|| planned.clone());
+            compare_with_expected(request, session, run)
         }
-        Expectation::Id(expected) if run.expected.is_none() => {
-            let id = run.plan_id();
-            if id != Some(*expected) {
-                return Err(SyncError::UnexpectedPlan {
-                    expected: *expected,
-                    id,
-                    options: Vec::new(),
-                });
-            }
+        Expectation::Id(_) => compare_with_expected(request, session, run),
+    }
+}
+
+/// Compares the plans with the expected plan. Of a plan that is only known by its id, the id is
+/// compared first, and its facts are known from then on.
+#[tracing::instrument(level = "debug", name = "compare", skip_all)]
+fn compare_with_expected(
+    request: &SyncRequest<'_>,
+    session: &RemoteSession,
+    run: &mut Run,
+) -> Result<(), SyncError> {
+    if let Expectation::Id(expected) = request.expectation
+        && run.expected.is_none()
+    {
+        let id = run.plan_id();
+        if id != Some(expected) {
+            return Err(SyncError::UnexpectedPlan {
+                expected,
+                id,
+                options: Vec::new(),
+            });
         }
-        Expectation::Id(_) => {}
     }
 
     let now = facts(request, session, run);
