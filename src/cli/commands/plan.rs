@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
-use super::run_output::RunOutput;
+use super::run_output::{RunOutput, write_summary};
 use crate::cli::args::{Format, PlanCommand, PlanFormat};
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
@@ -13,6 +13,7 @@ use crate::outcome::SyncOutcome;
 use crate::paths::{escaped, shown};
 use crate::platform;
 use crate::report::plan_comment::plan_comment;
+use crate::report::step_summary;
 use crate::saved_plan::document::SavedPlan;
 
 /// The greatest size of a plan in bytes: some hundred times that of a plan for 10,000 projects.
@@ -24,8 +25,13 @@ pub(crate) fn run(command: &PlanCommand, context: &Context) -> u8 {
     let format = output.chosen();
     let outcome = match outcome(file, context) {
         Ok(outcome) => outcome,
-        Err(error) => return super::finish(Err(error), format == PlanFormat::Json, context),
+        Err(error) => {
+            let step = context.workflow_step();
+            step.write_summary(|command, _| step_summary::of_failure(command, &error.report));
+            return super::finish(Err(error), format == PlanFormat::Json, context);
+        }
     };
+    write_summary(&outcome, None, context);
     let show = |format| {
         let output = RunOutput {
             command: "sync",

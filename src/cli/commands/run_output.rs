@@ -148,11 +148,8 @@ impl RunOutput {
         }
 
         let errors = |project: &_| context.error_of_project(project);
-        let step = context.workflow_step();
-        step.write_summary(|command, room| {
-            step_summary::of_run(command, outcome, error.as_ref(), errors, room)
-        });
-        step.write_outputs(Some(outcome), status);
+        write_summary(outcome, error.as_ref(), context);
+        context.workflow_step().write_outputs(Some(outcome), status);
         if self.format.is_for_people() {
             self.text(outcome, artifacts, &written, context);
         }
@@ -242,7 +239,8 @@ impl RunOutput {
         terminal.result(&text);
     }
 
-    /// Shows the outcome of an earlier run. There is nothing to report to a pipeline.
+    /// Shows the outcome of an earlier run. The step of a pipeline gets no outputs, because nothing
+    /// was run.
     pub(super) fn show(self, outcome: &SyncOutcome, context: &Context) {
         let reporter = self.reporter(context);
         for warning in &outcome.warnings {
@@ -295,6 +293,13 @@ impl RunOutput {
         let text = document_text(document, self.format);
         context.terminal.result(&text);
     }
+}
+
+/// Adds the section of a run, or of the plan of one, to the summary of the step of a pipeline.
+pub(super) fn write_summary(outcome: &SyncOutcome, error: Option<&ErrorReport>, context: &Context) {
+    let errors = |project: &_| context.error_of_project(project);
+    let step = context.workflow_step();
+    step.write_summary(|command, room| step_summary::of_run(command, outcome, error, errors, room));
 }
 
 /// Hides the warnings of a project beyond the first [`WarningLimit::LIMIT`].

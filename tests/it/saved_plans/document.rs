@@ -40,6 +40,32 @@ fn world() -> World {
 }
 
 #[test]
+fn shown_plan_has_the_summary_of_the_dry_run() {
+    let world = world();
+    let summary = |arguments: &[&str], code: i32| {
+        let mut command = world.command(arguments);
+        command.env("GITHUB_STEP_SUMMARY", world.sandbox.path("summary.md"));
+        world.sandbox.write("summary.md", "");
+        world.sandbox.finish(command).code(code);
+        let text = fs::read_to_string(world.sandbox.path("summary.md")).unwrap();
+        let (heading, rest) = text.split_once('\n').unwrap();
+        (heading.to_owned(), rest.to_owned())
+    };
+    let save = ["sync", "--all", "--dry-run", "--plan-out", "../plan.json"];
+    let dry_run = summary(&save, 1);
+    for format in ["human", "json", "markdown"] {
+        let show = ["plan", "show", "../plan.json", "--format", format];
+        let shown = summary(&show, 0);
+        let heading = dry_run.0.replace(&save.join(" "), &show.join(" "));
+        assert_eq!(shown, (heading, dry_run.1.clone()));
+    }
+    world.sandbox.write("plan.json", "{}");
+    let (heading, rest) = summary(&["plan", "show", "../plan.json"], 2);
+    assert!(heading.ends_with(": failed"), "{heading}");
+    assert!(rest.contains("is not a usable plan"), "{rest}");
+}
+
+#[test]
 fn shown_plan_is_that_of_the_dry_run() {
     let world = world();
     let without_time = |text: &str| {
