@@ -277,6 +277,16 @@ const PER_THREAD: usize = 256;
 /// The maximum number of links in a chain, as in Linux.
 pub(crate) const MAX_LINKS: u32 = 40;
 
+/// Replaces `~` or `~/` at the start of a path by the home directory, if that is known.
+pub(crate) fn below_home(path: &str, home: Option<&str>) -> String {
+    match (path.strip_prefix('~'), home) {
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
+            format!("{home}{rest}")
+        }
+        _ => path.to_owned(),
+    }
+}
+
 /// `base/path` with `.` and `..` removed from the text. The disk is not read, so the path need not
 /// exist, and `a/link/..` is `a`.
 pub(crate) fn absolute(base: &Path, path: &Path) -> PathBuf {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::names::{CodexPath, InvalidPath, InvalidProjectName, ProjectName};
 use crate::object::ObjectId;
@@ -350,6 +350,7 @@ pub(crate) struct TraceArgs {
     ///
     /// An existing file of this machine comes before a file of the codex with the same path.
     #[arg(value_name = "PATH", required = true, value_parser = NonEmptyStringValueParser::new())]
+    #[arg(value_hint = ValueHint::AnyPath)]
     pub(crate) paths: Vec<String>,
     /// Use the branch configured for this environment in `sync.environments` [env:
     /// FRACTARY_CODEX_ENV]

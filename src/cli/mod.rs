@@ -86,7 +86,7 @@ fn dispatch(command: Command, context: &Context) -> u8 {
         Command::Trace(arguments) => commands::trace::run(&arguments, context),
         Command::Completions { shell } => commands::completions::run(shell, context),
         Command::Complete { words } => {
-            let global = usage::directories(&words);
+            let global = usage::directories(&words, &context.environment);
             let context = Context {
                 global,
                 ..context.clone()

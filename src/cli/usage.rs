@@ -18,7 +18,7 @@ use super::terminal::Terminal;
 use super::workflow_step::WorkflowStep;
 use crate::environment::Environment;
 use crate::masked_urls::mask_urls;
-use crate::paths::escaped;
+use crate::paths::{below_home, escaped};
 use crate::report::step_summary;
 use crate::report::style::Style;
 
@@ -137,10 +137,15 @@ pub(super) fn config_values(arguments: &[OsString]) -> Vec<String> {
         .collect()
 }
 
-/// Reads where the configuration is from a command line that is not complete yet.
-pub(super) fn directories(arguments: &[OsString]) -> Global {
+/// Reads where the configuration is from a command line that is not complete yet. The shell has not
+/// expanded `~` in it.
+pub(super) fn directories(arguments: &[OsString], environment: &Environment) -> Global {
     let words = Words::new(arguments);
-    let path = |option| words.values(option).last().map(PathBuf::from);
+    let home = environment.get("HOME");
+    let path = |option| {
+        let path = words.values(option).last()?;
+        Some(PathBuf::from(below_home(path, home)))
+    };
     Global {
         directory: path("-C"),
         config_file: path("--config-file"),

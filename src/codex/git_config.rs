@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use crate::environment::Environment;
+use crate::paths::below_home;
 
 /// The key as git prints it: in lower case, except for the subsection.
 fn canonical(key: &str) -> String {
@@ -84,12 +85,9 @@ pub(crate) fn safe_directories(environment: &Environment) -> Vec<String> {
 
     let reset = entries.iter().rposition(String::is_empty);
     let entries = entries.split_off(reset.map_or(0, |reset| reset + 1));
-    let home = environment.get("HOME").unwrap_or_default();
-    let expand = |entry: String| match entry.strip_prefix("~/") {
-        Some(rest) => format!("{home}/{rest}"),
-        None => entry,
-    };
-    entries.into_iter().map(expand).collect()
+    let home = environment.get("HOME");
+    let entries = entries.iter();
+    entries.map(|entry| below_home(entry, home)).collect()
 }
 
 /// The values of `key` in environment variables.

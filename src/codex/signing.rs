@@ -27,7 +27,7 @@ use crate::config::SignMode;
 use crate::environment::Environment;
 use crate::interrupt::{Interrupt, Interrupted, OnSignal};
 use crate::object::{Kind, ObjectId, hash};
-use crate::paths::{escaped, shown};
+use crate::paths::{below_home, escaped, shown};
 
 /// A program that prints nothing for this long is ended. Within this time a user can type a
 /// passphrase or touch a hardware key.
@@ -282,7 +282,7 @@ impl Signer {
         let home = environment.get("HOME");
         let keys = format.program_keys();
         let (program_key, program) = match settings.last_of(keys) {
-            Some((key, program)) => (key, expanded(program, home)),
+            Some((key, program)) => (key, below_home(program, home)),
             None => (keys[0], format.default_program().to_owned()),
         };
         let path = Path::new(&program);
@@ -314,7 +314,7 @@ impl Signer {
             (SignatureFormat::Ssh, Some(key)) => {
                 signer.key = match literal_ssh_key(key) {
                     Some(text) => SigningKey::Text(text.to_owned()),
-                    None => SigningKey::File(root.join(expanded(key, home))),
+                    None => SigningKey::File(root.join(below_home(key, home))),
                 }
             }
             (_, Some(key)) => signer.key = SigningKey::User(key.to_owned()),
@@ -552,14 +552,6 @@ fn ssh_problem(lines: &[String]) -> Option<KeyProblem> {
 fn literal_ssh_key(text: &str) -> Option<&str> {
     text.strip_prefix("key::")
         .or_else(|| text.starts_with("ssh-").then_some(text))
-}
-
-/// Replaces `~/` at the start of a path by the home directory, if that is known.
-fn expanded(path: &str, home: Option<&str>) -> String {
-    match (path.strip_prefix("~/"), home) {
-        (Some(rest), Some(home)) => format!("{home}/{rest}"),
-        _ => path.to_owned(),
-    }
 }
 
 /// Whether `signature` is ASCII armor, which the header of a commit can hold.

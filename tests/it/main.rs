@@ -14,6 +14,7 @@ mod ci_output;
 mod claims;
 mod commits;
 mod committed;
+mod completions;
 mod concurrency;
 mod config;
 mod disk_errors;

@@ -3,11 +3,11 @@
 //! different versions work together, because they exchange only words and lines.
 
 use std::borrow::Cow;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
 
 use clap::{CommandFactory, ValueHint};
-use clap_complete::engine::{ArgValueCandidates, CompletionCandidate, complete};
+use clap_complete::engine::{ArgValueCandidates, ArgValueCompleter, CompletionCandidate, complete};
 use clap_complete::{Shell, generate};
 
 use crate::cli::args::{Cli, KnownValues};
@@ -59,11 +59,15 @@ pub(crate) fn suggest(mut words: Vec<OsString>, context: &Context) -> u8 {
     };
     let index = words.len() - 1;
     let mut candidates = complete(&mut command, words, index, None).unwrap_or_default();
+    let is_path =
+        |candidate: &CompletionCandidate| candidate.get_id().is_some_and(|id| id == PATH_ID);
+    let accepts_path = candidates.iter().any(is_path);
+    candidates.retain(|candidate| !is_path(candidate));
     // Options are suggested where they are meant, or where nothing else is possible.
     let is_option = |candidate: &CompletionCandidate| {
         candidate.get_value().as_encoded_bytes().starts_with(b"-")
     };
-    if typed.is_empty() && !candidates.iter().all(is_option) {
+    if typed.is_empty() && (accepts_path || !candidates.iter().all(is_option)) {
         candidates.retain(|candidate| !is_option(candidate));
     }
 
@@ -84,13 +88,18 @@ pub(crate) fn suggest(mut words: Vec<OsString>, context: &Context) -> u8 {
     exit::DONE
 }
 
+/// The id of the candidate that stands for all files.
+const PATH_ID: &str = "path";
+
 /// Adds the candidates to the options whose values the configuration has. Files are left to the
-/// shell, which knows how to write their names.
+/// shell, which knows how to write their names: it suggests them if there is no candidate. So a path
+/// has a candidate with [`PATH_ID`], which is removed again.
 fn with_known_values(command: clap::Command, context: &Context) -> clap::Command {
+    let any_path = |typed: &OsStr| vec![CompletionCandidate::new(typed).id(Some(PATH_ID.into()))];
     let with_values = |option: clap::Arg| {
         let option = match option.get_value_hint() {
             ValueHint::Unknown => option,
-            _ => option.value_hint(ValueHint::Other),
+            _ => option.add(ArgValueCompleter::new(any_path)),
         };
         match option.get::<KnownValues>().copied() {
             None => option,

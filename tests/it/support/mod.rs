@@ -24,6 +24,7 @@ mod world;
 pub(crate) use codex::{Codex, tree_entry};
 pub(crate) use output::{Output, masked};
 pub(crate) use sandbox::Sandbox;
+pub(crate) use terminal::ShellSession;
 pub(crate) use wait::wait_until;
 pub(crate) use world::{TOKEN, World, WorldBuilder};
 

@@ -1,10 +1,11 @@
 //! git's configuration for http servers: `http.*` and `http.URL.*`, of which the most specific
 //! applies.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::address::Address;
 use crate::codex::git_config::Settings;
+use crate::paths::below_home;
 
 impl Settings {
     /// The value of `http.NAME` for requests to `address`: that of the most specific
@@ -64,10 +65,7 @@ impl Settings {
         home: Option<&str>,
     ) -> Option<PathBuf> {
         let value = self.http(address, name).filter(|value| !value.is_empty())?;
-        Some(match (value.strip_prefix("~/"), home) {
-            (Some(rest), Some(home)) => Path::new(home).join(rest),
-            _ => PathBuf::from(value),
-        })
+        Some(below_home(value, home).into())
     }
 }
 
