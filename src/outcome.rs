@@ -301,6 +301,9 @@ pub struct ProjectReport {
     pub findings: Vec<Finding>,
     /// The previous sync of the project.
     pub last_sync: LastSync,
+    /// The path of the project's root in the source repository of the previous sync; `None` if it was
+    /// not requested, or if this machine does not have that repository.
+    pub source_directory: Option<BString>,
     /// The time of the oldest source commit that the codex does not have, in seconds since the epoch,
     /// if it was requested with the previous sync and is known.
     pub stale_since: Option<i64>,

@@ -22,7 +22,7 @@ use super::store::id_of;
 use crate::names::is_owner;
 use crate::object::{Mode, ObjectId};
 use crate::paths::shown;
-use crate::platform::OpenDirectory;
+use crate::platform::{OpenDirectory, bytes_of};
 use crate::scan::{
     CommittedEntry, CommittedTree, EntriesByName, SourceObjects, UnreadableObject,
     UnusableRepository,
@@ -105,6 +105,15 @@ impl SourceRepositories {
                 .map_err(|error| UnreadableRepository::new(existing, &error))
         });
         opened.clone().map(Some)
+    }
+
+    /// The path of `directory` in its repository, if that is the one with the URL `url`.
+    pub(crate) fn path_in(&self, directory: &Path, url: &str) -> Option<BString> {
+        let repository = self.of(directory).ok()??;
+        let directory = dunce::canonicalize(directory).ok()?;
+        let below = directory.strip_prefix(repository.directory()?).ok()?;
+        let is_same = repository.url().as_deref() == Some(url);
+        is_same.then(|| bytes_of(below).into_owned().into())
     }
 
     /// The git directory of the repository that contains a directory, which is no symlink. The one of a

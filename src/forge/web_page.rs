@@ -89,7 +89,7 @@ impl WebPages {
         format!("{}/{name}/{id}", self.repository)
     }
 
-    /// The page of a directory in a commit.
+    /// The page of a directory in a commit; an empty path is the root of the repository.
     pub(crate) fn directory(&self, commit: ObjectId, path: &BStr) -> String {
         let name = match self.kind {
             ForgeKind::GitHub => "tree",
@@ -97,7 +97,8 @@ impl WebPages {
             ForgeKind::Gitea => "src/commit",
         };
         let path = percent_encoded(path, b"/-._~");
-        format!("{}/{name}/{commit}/{path}", self.repository)
+        let page = format!("{}/{name}/{commit}/{path}", self.repository);
+        page.trim_end_matches('/').to_owned()
     }
 
     /// The page of a file in a commit.
@@ -151,10 +152,14 @@ mod tests {
             let found = found.map(|page| page.replace(&id.to_string(), "ID"));
             assert_eq!(found.as_deref(), expected, "{url}");
         }
-        let codex = known.of_codex().unwrap().commit(id);
-        assert_eq!(
-            codex,
-            format!("https://git.acme.com/acme/codex/commit/{id}")
-        );
+        let codex = known.of_codex().unwrap();
+        let page = |path: &str| format!("https://git.acme.com/acme/codex/{path}");
+        assert_eq!(codex.commit(id), page(&format!("commit/{id}")));
+        for (directory, path) in [
+            ("", format!("src/commit/{id}")),
+            ("a b", format!("src/commit/{id}/a%20b")),
+        ] {
+            assert_eq!(codex.directory(id, directory.into()), page(&path));
+        }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use bstr::BString;
+use bstr::{BString, ByteSlice};
 
 use crate::object::ObjectId;
-use crate::paths::escaped;
+use crate::paths::{CodexPath, escaped};
 
 /// A file whose present version in the codex is not that of a sync of the project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,13 @@ impl OthersChange {
             author: origin.map(|(_, author)| author.clone()),
             since: None,
         }
+    }
+
+    /// A clause for a message, with the path in the codex: that of the project is `to`.
+    pub(crate) fn description(&self, to: &CodexPath) -> String {
+        let path = to.join(self.path.as_bstr());
+        let (path, origin) = (escaped(&path), self.origin());
+        format!("`{path}` was changed in the codex since the last sync, in {origin}")
     }
 
     /// The commit and its author, for a message: `1a2b3c4 by Ada <ada@acme.example>`.

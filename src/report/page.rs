@@ -9,7 +9,7 @@ use std::fmt;
 use askama::Template;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use bstr::{BStr, ByteSlice};
+use bstr::{BStr, BString, ByteSlice};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
@@ -18,8 +18,10 @@ use super::{ErrorReport, ago};
 use crate::config::Direction;
 use crate::forge::web_page::WebPages;
 use crate::object::ObjectId;
-use crate::outcome::{LastSync, Orphan, ProjectReport, Proposal, Status, SyncOutcome};
-use crate::paths::{CodexPath, escaped, shown};
+use crate::outcome::{
+    LastSync, Orphan, ProjectReport, Proposal, SourceRevision, Status, SyncCommit, SyncOutcome,
+};
+use crate::paths::{CodexPath, escaped, join_below, shown};
 use crate::plan::Op;
 use crate::text::pluralize;
 
@@ -45,11 +47,14 @@ pub(crate) fn page(
     let (mut of_projects, mut others) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
     for warning in &outcome.warnings {
         let message = text(&warning.message);
-        let is_row = |name| outcome.projects.iter().any(|project| &project.name == name);
-        match &warning.project {
+        let reports = outcome.projects.iter();
+        let mut reports = reports.filter(|report| Some(&report.name) == warning.project.as_ref());
+        match (&warning.project, reports.next()) {
+            // The page has a list of these directories, and one of these files per project.
             _ if orphans.contains(&warning.message) => {}
-            Some(name) if is_row(name) => of_projects.entry(name).or_default().push(message),
-            name => others.push((name.as_ref().map(ToString::to_string), message)),
+            (_, Some(report)) if is_about_drift(&warning.message, report) => {}
+            (Some(name), Some(_)) => of_projects.entry(name).or_default().push(message),
+            (name, _) => others.push((name.as_ref().map(ToString::to_string), message)),
         }
     }
     let mut rows: Vec<_> = outcome
@@ -109,6 +114,13 @@ pub(crate) fn page(
     };
     // Writing to a string cannot fail.
     page.render().unwrap_or_default()
+}
+
+/// Whether a warning is about a file that others have changed.
+fn is_about_drift(message: &str, report: &ProjectReport) -> bool {
+    let drift = report.plan.iter().flat_map(|plan| &plan.drift);
+    let mut drift = drift.zip(report.to.iter().cycle());
+    drift.any(|(change, to)| message.starts_with(&change.description(to)))
 }
 
 /// The values of `templates/status.html`.
@@ -175,6 +187,8 @@ struct DriftRow {
     path: String,
     page: Option<String>,
     origin: String,
+    /// The page of the commit that has changed it.
+    origin_page: Option<String>,
 }
 
 /// A project in one direction.
@@ -201,6 +215,7 @@ struct Row {
     folded_findings: usize,
     warnings: Vec<String>,
     drift: Vec<DriftRow>,
+    drift_title: &'static str,
     proposals: Vec<ProposalItem>,
     summary: String,
     changes: Vec<ChangeRow>,
@@ -214,6 +229,8 @@ struct ChangeRow {
     path: String,
     /// The page of the file in the codex, unless it is new.
     page: Option<String>,
+    /// The page of the source file that the last sync has published.
+    source_page: Option<String>,
 }
 
 /// The pages that the report links to, as far as the forges are known.
@@ -241,12 +258,62 @@ impl<'o> PageLinks<'o> {
         self.codex.as_ref().map(|pages| pages.file(tip, path))
     }
 
+    /// The pages of the source repository of a project, with the commit that was published last and the
+    /// path of the project.
+    fn source(&self, report: &'o ProjectReport) -> Option<SourcePages<'o>> {
+        let LastSync::Published(SyncCommit {
+            source: Some(revision),
+            ..
+        }) = &report.last_sync
+        else {
+            return None;
+        };
+        let pages = self
+            .outcome
+            .remote
+            .forges
+            .of_source(revision.url.as_deref()?)?;
+        Some(SourcePages {
+            pages,
+            revision,
+            directory: report.source_directory.as_ref(),
+        })
+    }
+
     /// The page of a directory at the tip of the codex.
     fn directory(&self, path: &CodexPath) -> Option<String> {
         let tip = self.outcome.remote.before?;
         let path = path.to_string();
         let pages = self.codex.as_ref();
         pages.map(|pages| pages.directory(tip, path.as_bytes().as_bstr()))
+    }
+}
+
+/// The pages of the sources of a project.
+struct SourcePages<'o> {
+    pages: WebPages,
+    /// The revision that the last sync has published.
+    revision: &'o SourceRevision,
+    /// The path of the project in the repository, if it is known.
+    directory: Option<&'o BString>,
+}
+
+impl SourcePages<'_> {
+    fn commit(&self) -> String {
+        self.pages.commit(self.revision.commit)
+    }
+
+    /// The page of the project's directory in the commit.
+    fn directory(&self) -> Option<String> {
+        let directory = self.directory?.as_bstr();
+        Some(self.pages.directory(self.revision.commit, directory))
+    }
+
+    /// The page of a file in the commit, unless the published file may differ from it.
+    fn file(&self, source: &BStr) -> Option<String> {
+        let directory = self.directory.filter(|_| !self.revision.dirty)?;
+        let path = join_below(directory.as_bstr(), source);
+        Some(self.pages.file(self.revision.commit, path.as_bstr()))
     }
 }
 
@@ -265,7 +332,10 @@ struct KnownSync {
     revision: Option<Id>,
     revision_page: Option<String>,
     dirty: bool,
+    /// The source repository.
     source: Option<String>,
+    /// The page of the project's directory in the revision.
+    source_page: Option<String>,
 }
 
 /// A time in the formats that the page uses.
@@ -441,14 +511,20 @@ impl Row {
         let counts = report.counts();
         let number = |index: usize| counts.map(|counts| counts[index]);
 
+        let source = links.source(report);
         let limit = if all { usize::MAX } else { MAX_FILES };
         let total = report.changes().len();
         let changes = report.changes().iter().take(limit).map(|change| {
             let path = report.in_codex(change.path.as_bstr());
             let is_new = matches!(change.op, Op::Added(_));
+            let published = match &change.op {
+                Op::Modified(file) => Some(file.source.as_bstr()),
+                Op::Added(_) | Op::Deleted => None,
+            };
             ChangeRow {
                 op: change.op.name(),
                 page: links.file(path.as_bstr()).filter(|_| !is_new),
+                source_page: published.and_then(|file| source.as_ref()?.file(file)),
                 path: escaped(&path).to_string(),
             }
         });
@@ -458,6 +534,7 @@ impl Row {
                 page: links.file(path.as_bstr()),
                 path: escaped(&path).to_string(),
                 origin: text(&change.origin().to_string()),
+                origin_page: change.commit.and_then(|commit| links.commit(commit)),
             }
         });
         let proposals = links.outcome.pull_requests.iter();
@@ -493,7 +570,7 @@ impl Row {
                 ("deleted", number(2)),
                 ("unchanged", number(3)),
             ],
-            last_sync: LastSyncCell::new(&report.last_sync, links, now),
+            last_sync: LastSyncCell::new(&report.last_sync, links, source.as_ref(), now),
             error: error.map(|error| ErrorReport {
                 message: text(&error.message),
                 causes: error.causes.iter().map(|cause| text(cause)).collect(),
@@ -509,6 +586,12 @@ impl Row {
             folded_findings: report.findings.len().saturating_sub(limit),
             warnings: warnings.into_iter().take(limit).collect(),
             drift: drift.collect(),
+            drift_title: match report.outcome.status() {
+                Status::WouldSync => {
+                    "Changed in the codex by others since the last sync. A sync overwrites these files; their versions stay in the history:"
+                }
+                _ => "Changed in the codex by others since the last sync:",
+            },
             proposals: proposals.map(ProposalItem::new).collect(),
             summary: pluralize(total, "file"),
             changes: changes.collect(),
@@ -531,7 +614,12 @@ impl Row {
 }
 
 impl LastSyncCell {
-    fn new(last_sync: &LastSync, links: &PageLinks<'_>, now: i64) -> Self {
+    fn new(
+        last_sync: &LastSync,
+        links: &PageLinks<'_>,
+        source: Option<&SourcePages<'_>>,
+        now: i64,
+    ) -> Self {
         let unknown = |label, reason: &str| Self::Unknown {
             label,
             reason: text(reason),
@@ -543,14 +631,8 @@ impl LastSyncCell {
                 commit: Some(Id(commit.id)),
                 commit_page: links.commit(commit.id),
                 author: Some(text(&commit.author)).filter(|author| !author.is_empty()),
-                revision_page: commit.source.as_ref().and_then(|source| {
-                    let pages = links
-                        .outcome
-                        .remote
-                        .forges
-                        .of_source(source.url.as_deref()?)?;
-                    Some(pages.commit(source.commit))
-                }),
+                revision_page: source.map(SourcePages::commit),
+                source_page: source.and_then(SourcePages::directory),
                 revision: commit.source.as_ref().map(|source| Id(source.commit)),
                 dirty: commit.source.as_ref().is_some_and(|source| source.dirty),
                 source: commit
@@ -568,6 +650,7 @@ impl LastSyncCell {
                 revision_page: tip.and_then(|tip| links.commit(tip)),
                 dirty: false,
                 source: Some("of the codex".to_owned()),
+                source_page: None,
             })),
             LastSync::Never => unknown("never synced", ""),
             LastSync::Unknown(reason) => unknown("unknown", reason),

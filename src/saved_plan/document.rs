@@ -354,6 +354,7 @@ impl SavedProject {
             plan,
             findings: self.findings.iter().map(finding).collect(),
             last_sync: LastSync::NotRequested,
+            source_directory: None,
             stale_since: None,
         })
     }

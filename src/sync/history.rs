@@ -80,6 +80,14 @@ pub fn add_last_syncs(request: &SyncRequest<'_>, outcome: &mut SyncOutcome) -> F
                 None => not_found(request, report, history),
             },
         };
+        report.source_directory = match (&report.last_sync, project) {
+            (LastSync::Published(commit), Some(project)) => {
+                let source = commit.source.as_ref();
+                let url = source.and_then(|source| source.url.as_ref());
+                url.and_then(|url| request.sources.path_in_repository(project, url))
+            }
+            _ => None,
+        };
     }
     add_stale_since(request, outcome);
     former

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bstr::BStr;
+use bstr::{BStr, BString};
 
 use crate::codex::source_repository::{
     SourceCommit, SourceRepositories, SourceRepository, UnreadableRepository,
@@ -51,6 +51,11 @@ impl Sources {
         directory: &Path,
     ) -> Result<Option<Arc<SourceRepository>>, UnreadableRepository> {
         self.repositories.of(directory)
+    }
+
+    /// The path of a project's root in its repository, if that is the one with the URL `url`.
+    pub(super) fn path_in_repository(&self, project: &Project, url: &str) -> Option<BString> {
+        self.repositories.path_in(&project.root, url)
     }
 
     /// Whether a project is published from a revision that was given for the run.

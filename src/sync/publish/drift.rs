@@ -310,13 +310,12 @@ pub(super) fn warn_of_drift(
     report: &ProjectReport,
     warnings: &mut Vec<Warning>,
 ) {
+    let (Some(plan), Some(to)) = (&report.plan, &report.to) else {
+        return;
+    };
     let fate = fate_of_drift(report);
-    for change in report.plan.iter().flat_map(|plan| &plan.drift) {
-        let message = format!(
-            "`{}` was changed in the codex since the last sync, in {}; it {fate}",
-            escaped(&report.in_codex(change.path.as_bstr())),
-            change.origin()
-        );
+    for change in &plan.drift {
+        let message = format!("{}; it {fate}", change.description(to));
         request.warn_of(warnings, &report.name, message);
     }
 }

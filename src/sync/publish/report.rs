@@ -79,6 +79,7 @@ pub(super) fn report(
         plan,
         findings: Vec::new(),
         last_sync: LastSync::NotRequested,
+        source_directory: None,
         stale_since: None,
     }
 }

@@ -89,6 +89,7 @@ fn project_report(
         plan,
         findings: Vec::new(),
         last_sync: LastSync::NotRequested,
+        source_directory: None,
         stale_since: None,
     }
 }

@@ -5,7 +5,7 @@ use bstr::{BStr, BString, ByteSlice};
 use crate::codex::objects::commit_message::SyncTrailers;
 use crate::codex::source_repository::SourceRepositories;
 use crate::paths::join_below;
-use crate::platform::{bytes_of, path_of};
+use crate::platform::path_of;
 use crate::workspace::{Project, Workspace};
 
 /// A source file.
@@ -37,13 +37,8 @@ impl TracedSource {
         }
         let path = source_of(project, below)?;
         let url = published.source.as_ref().and_then(|one| one.url.as_ref());
-        let in_repository = url.and_then(|url| {
-            let repository = repositories.of(&project.root).ok()??;
-            let root = dunce::canonicalize(&project.root).ok()?;
-            let root = root.strip_prefix(repository.directory()?).ok()?;
-            let is_same = repository.url().as_ref() == Some(url);
-            is_same.then(|| join_below(&bytes_of(root), path.as_bstr()))
-        });
+        let root = url.and_then(|url| repositories.path_in(&project.root, url));
+        let in_repository = root.map(|root| join_below(root.as_bstr(), path.as_bstr()));
         Some(Self {
             path,
             in_repository,

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::{hostile, page, world};
 use crate::support::browser::Browser;
+use crate::support::forge::{Forge, Kind};
 use crate::support::{Sandbox, World};
 
 /// A script that returns the names of the visible projects in order.
@@ -107,7 +108,23 @@ fn text_and_state_filter_the_table() {
     assert_eq!(browser.complaints(), [Value::Null; 0]);
 }
 
-/// Opens a page with every kind of row: drift, a finding, an orphan, directories, and links to a forge.
+const CONFIG: &str = "ws/.fractary/config.yaml";
+
+/// Gives the codex a URL of GitHub, which the configuration of git rewrites. Returns the configuration
+/// of the workspace.
+fn host_on_github(world: &World) -> String {
+    let rewritten = world.codex.path().display();
+    world.sandbox.write(
+        "home/.gitconfig",
+        format!("[url \"{rewritten}\"]\n\tinsteadOf = https://github.com/acme/codex.git\n"),
+    );
+    let config = std::fs::read_to_string(world.sandbox.path(CONFIG)).unwrap();
+    let config = config.replace("../codex.git", "https://github.com/acme/codex.git");
+    world.sandbox.write(CONFIG, &config);
+    config
+}
+
+/// Opens a page with many kinds of rows: a finding, an orphan, directories, and links to a forge.
 fn opened_fleet() -> Option<(World, Browser)> {
     let old = "    old: { root: libs/old }\n";
     let config = "    api: { root: services/api }\n    web: { root: services/web }\n    \
@@ -121,18 +138,10 @@ fn opened_fleet() -> Option<(World, Browser)> {
         ("libs/old/README.md", "old"),
     ]);
     let world = builder.empty_codex().build();
-    let rewritten = world.codex.path().display();
-    world.sandbox.write(
-        "home/.gitconfig",
-        format!("[url \"{rewritten}\"]\n\tinsteadOf = https://github.com/acme/codex.git\n"),
-    );
-    let file = "ws/.fractary/config.yaml";
-    let config = std::fs::read_to_string(world.sandbox.path(file)).unwrap();
-    let config = config.replace("../codex.git", "https://github.com/acme/codex.git");
-    world.sandbox.write(file, &config);
+    let config = host_on_github(&world);
     world.run(&["sync", "--all"]).code(0);
     world.sandbox.remove("ws/libs/old");
-    world.sandbox.write(file, config.replace(old, ""));
+    world.sandbox.write(CONFIG, config.replace(old, ""));
     let text = "See [the guide](missing.md).\n";
     world.sandbox.write("ws/libs/log/README.md", text);
     world.run(&["sync", "-p", "log"]).code(0);
@@ -252,6 +261,132 @@ fn page_keeps_its_view_and_links_to_the_forge() {
         let unreachable = "return [...document.querySelectorAll('button, a, summary, input')].filter(e => e.tabIndex !== 0).length";
         assert_eq!(browser.run(unreachable), 0);
     }
+    assert_eq!(browser.complaints(), [Value::Null; 0]);
+}
+
+/// A page with changes of others, an open pull request, and changes that the codex lacks. Returns the
+/// published source revision too.
+fn opened_review() -> Option<(World, String, Browser)> {
+    let builder = World::builder().projects(&["alpha", "beta"]).files(&[
+        ("alpha/README.md", "alpha"),
+        ("alpha/docs/a.md", "a"),
+        ("beta/README.md", "beta"),
+    ]);
+    let world = builder.build();
+    host_on_github(&world);
+    let git = |date: &str, arguments: &[&str]| {
+        let mut command = world.sandbox.command("git");
+        command.args(arguments).env("GIT_COMMITTER_DATE", date);
+        world.sandbox.finish(command).code(0).stdout
+    };
+    let (first, second) = ("2026-11-01T10:00:00Z", "2026-11-20T10:00:00Z");
+    git(first, &["init", "-q", "--template="]);
+    let origin = "https://gitlab.com/acme/handbook/docs.git";
+    git(first, &["remote", "add", "origin", origin]);
+    git(first, &["add", "-A"]);
+    git(first, &["commit", "-qm", "first"]);
+    let revision = git(first, &["rev-parse", "HEAD"]).trim().to_owned();
+    world.run(&["sync", "--all"]).code(0);
+
+    let corrected = ("100644", "projects/alpha/README.md", "corrected");
+    world.codex.commit(&[corrected], &[]);
+    for path in ["alpha/README.md", "alpha/docs/a.md", "beta/README.md"] {
+        world.sandbox.write(&format!("ws/{path}"), "changed");
+    }
+    git(second, &["add", "-A"]);
+    git(second, &["commit", "-qm", "second"]);
+    let forge = Forge::start(Kind::GitHub, world.codex.path());
+    let run = |arguments: &[&str]| {
+        let mut command = world.command(arguments);
+        command.envs(forge.variables());
+        world.sandbox.finish(command).code(0)
+    };
+    run(&["sync", "-p", "beta"]);
+    run(&["status", "--html", "page.html"]);
+    let browser = Browser::start(&world.sandbox)?;
+    browser.screen(1440, 900, "light");
+    browser.open(&world.sandbox.path("ws/page.html"));
+    Some((world, revision, browser))
+}
+
+#[test]
+fn page_shows_changes_of_others_reviews_and_missing_changes() {
+    let Some((world, revision, browser)) = opened_review() else {
+        return;
+    };
+    browser.click(".fold button");
+    let cell = |project: &str, what: &str| {
+        browser.run(&format!(
+            "const row = [...document.querySelectorAll('tbody[data-state]')]
+               .find(b => b.querySelector('th').textContent.startsWith('{project}'));
+             return {what}"
+        ))
+    };
+    let texts = |project: &str, selector: &str| {
+        cell(
+            project,
+            &format!("[...row.querySelectorAll('{selector}')].map(e => e.innerText)"),
+        )
+    };
+    let links = |project: &str, selector: &str| {
+        cell(
+            project,
+            &format!("[...row.querySelectorAll('{selector} a')].map(a => a.href)"),
+        )
+    };
+
+    // The state of each project, and since when its changes are missing.
+    let state = texts("alpha", "td.state .badge, td.state .more");
+    let expected = json!([
+        "out of date",
+        "1 file changed by others",
+        "since 20 Nov 2026"
+    ]);
+    assert_eq!(state, expected);
+    assert_eq!(
+        texts("beta", "td.state .badge, td.state .more"),
+        json!(["up to date"])
+    );
+
+    // The change of others, with its commit.
+    let tip = world.codex.tip().unwrap();
+    let codex = "https://github.com/acme/codex";
+    let file = format!("{codex}/blob/{tip}/projects/alpha/README.md");
+    let change = format!("projects/alpha/README.md in {} by Bob <b@b>", &tip[..7]);
+    assert_eq!(texts("alpha", ".warnings li"), json!([change]));
+    let expected = json!([file, format!("{codex}/commit/{tip}")]);
+    assert_eq!(links("alpha", ".warnings"), expected);
+
+    // The open pull request, for all projects and at its own.
+    let pull =
+        browser.run("return [...document.querySelectorAll('.proposals a')].map(a => a.href)");
+    assert_eq!(pull.as_array().unwrap().len(), 1, "{pull}");
+    assert_eq!(links("beta", ".details"), pull);
+    let review = browser.run("return document.querySelector('.proposals').innerText");
+    let review = review.as_str().unwrap();
+    assert!(
+        review.starts_with(
+            "Open for review\npull request 1 codex-sync/ws, 1 project, waiting since "
+        ),
+        "{review}"
+    );
+    assert_eq!(
+        texts("beta", ".details p"),
+        json!(["In review: pull request 1"])
+    );
+
+    // The sources: the directory of the project and the files, in the published revision.
+    let sources = "https://gitlab.com/acme/handbook/docs/-";
+    let expected = json!([
+        format!("{sources}/commit/{revision}"),
+        format!("{sources}/tree/{revision}/alpha")
+    ]);
+    assert_eq!(links("alpha", "td.revision"), expected);
+    browser.click("td.modified button");
+    let source = |path: &str| format!("{sources}/blob/{revision}/alpha/{path}");
+    let published = |path: &str| format!("{codex}/blob/{tip}/projects/alpha/{path}");
+    let expected = ["README.md", "docs/a.md"].map(|path| [published(path), source(path)]);
+    assert_eq!(links("alpha", ".files"), json!(expected.concat()));
     assert_eq!(browser.complaints(), [Value::Null; 0]);
 }
 
