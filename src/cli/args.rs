@@ -233,8 +233,8 @@ pub(crate) struct StatusArgs {
     pub(crate) check: bool,
     /// Run the checks (`sync.checks`) on all files, not only on those that a sync would publish
     ///
-    /// In a file that the codex already has as it is, every finding is a warning, and the exit status
-    /// does not depend on it.
+    /// In files that a sync would not change, every finding is a warning, and the exit status does not
+    /// depend on it.
     #[arg(long)]
     pub(crate) check_content: bool,
     /// Also write a self-contained HTML report, including when and from which revision each project
@@ -264,7 +264,7 @@ pub(crate) struct StatusArgs {
 /// `plan`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlanCommand {
-    /// Print a plan that `sync --dry-run --plan-out FILE` saved, as `sync --dry-run` printed it
+    /// Print a saved plan (`sync --dry-run --plan-out FILE`) as the dry run printed it
     Show {
         /// The saved plan; `-` for standard input
         #[arg(value_name = "FILE")]
@@ -280,7 +280,7 @@ pub(crate) enum PlanCommand {
 #[command(after_long_help = "Examples:
   fractary-codex fetch codex://acme/billing/docs/ledger.md
   fractary-codex fetch 'codex://acme/*/README.md' --output documents/
-  fractary-codex fetch --json codex://acme/billing/logo.png | jq -r '.documents[0].content' | base64 -d")]
+  fractary-codex fetch codex://acme/billing/logo.png > logo.png")]
 pub(crate) struct FetchArgs {
     /// `codex://ORGANIZATION/PROJECT/PATH`; project and path can be globs
     #[arg(value_name = "URI", required = true, value_parser = NonEmptyStringValueParser::new())]
@@ -319,7 +319,7 @@ pub(crate) struct FetchArgs {
 #[command(after_long_help = "Examples:
   fractary-codex log                       the last 20 syncs
   fractary-codex log -p 'billing-*' -n 100 those of some projects
-  fractary-codex log --json | jq -r '.syncs[] | [.project, .commit.id, .source.commit] | @tsv'")]
+  fractary-codex log --json | jq -r '.syncs[] | [.project, .commit.id] | @tsv'")]
 pub(crate) struct LogArgs {
     /// Only these projects (name or glob, repeatable), which need not be configured any more
     #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
@@ -342,7 +342,7 @@ pub(crate) struct LogArgs {
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   fractary-codex trace projects/billing/docs/ledger.md   a path of the codex
-  fractary-codex trace billing/docs/ledger.md            the file that a project publishes it from
+  fractary-codex trace billing/docs/ledger.md            its source file
   fractary-codex trace --json 'codex://acme/billing/**'  all files of a project")]
 pub(crate) struct TraceArgs {
     /// A path of the codex, a `codex://` URI (project and path can be globs), a source file, or a file
@@ -409,7 +409,7 @@ pub(crate) struct RetireArgs {
 /// `rename`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
-  fractary-codex rename billing payments   after the project was renamed in the configuration
+  fractary-codex rename billing payments   after its name was changed
   fractary-codex rename billing billing    after its `to` was changed")]
 pub(crate) struct RenameArgs {
     /// Former name of the project
@@ -680,9 +680,10 @@ pub(crate) struct DoctorArgs {
 /// `init`.
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "Projects are the checkouts side by side in this directory, the packages that Cargo, npm, yarn, pnpm,
-Bun, Lerna, Go, Python (uv, Hatch, Poetry), Maven or Gradle list, the directories below `services`,
-`packages` and the like, each together with the documents of the root, or this directory alone. If several of these are possible, a terminal is asked, and otherwise the first is used.
+    after_long_help = "Projects are the checkouts side by side in this directory; or the packages that Cargo, npm, yarn, pnpm, \
+Bun, Lerna, Go, Python (uv, Hatch, Poetry), Maven or Gradle list, or the directories below `services`, \
+`packages` and the like, together with the documents of the root; or this directory alone. If several of these are possible, \
+`init` asks on a terminal, and otherwise uses the first.
 
 Examples:
   fractary-codex init --dry-run
@@ -731,14 +732,14 @@ pub(crate) struct Selection {
     /// All projects
     #[arg(long, conflicts_with = "project")]
     pub(crate) all: bool,
-    /// Project name or glob (repeatable)
+    /// Project name, glob or directory such as `./api` (repeatable)
     #[arg(short, long = "project", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     #[arg(add = KnownValues::Projects)]
     pub(crate) project: Vec<String>,
     /// Only projects that have changed since REV (`auto`: in this CI build)
     ///
-    /// A project has changed if its files or its configuration have, in the commits since REV, the
-    /// index or the working tree. The commits are those of `git diff REV...HEAD`. Each git repository
+    /// A project has changed if its files or its configuration have changed in the commits since REV,
+    /// in the index, or in the working tree. The commits are those of `git diff REV...HEAD`. Each git repository
     /// resolves REV for itself. Projects outside of git repositories are always selected. `auto` is
     /// the base of the pull request or push, in builds of GitHub, GitLab, Buildkite and Jenkins.
     #[arg(long, value_name = "REV", value_parser = NonEmptyStringValueParser::new())]
@@ -747,7 +748,8 @@ pub(crate) struct Selection {
     ///
     /// Each project is in one shard, and the shards have similar numbers of files. Every machine
     /// computes the same shards if it has the same commits and options. `projects --matrix N` prints
-    /// the shards as K/N:DIGEST, which rejects a machine that computes others.
+    /// the shards as K/N:DIGEST. With the digest, a machine that computes other shards stops with an
+    /// error.
     #[arg(long, value_name = "K/N")]
     pub(crate) shard: Option<Shard>,
 }
@@ -789,12 +791,13 @@ pub(crate) struct ProjectsArgs {
 /// `sync`.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
-  fractary-codex sync                      the project that contains this directory
+  fractary-codex sync                      the project that has this directory
   fractary-codex sync -p 'billing-*'       every project whose name matches
   fractary-codex sync --all --dry-run -v   list every file that would change
-  fractary-codex sync --all --dry-run --plan-out plan.json && fractary-codex sync --plan plan.json
-  fractary-codex sync --all --from-codex   pull shared documents into the local cache
-  fractary-codex sync --all --json | jq -r '.projects[] | select(.error) | .name'
+  fractary-codex sync --all --from-codex   pull shared documents into the cache
+  fractary-codex sync --all --dry-run --plan-out plan.json
+  fractary-codex sync --plan plan.json
+  fractary-codex sync --all --json | jq -r '.projects[] | select(.error).name'
   fractary-codex sync -p old --max-delete 200")]
 pub(crate) struct SyncArgs {
     /// Project name (same as `-p NAME`; kept for compatibility)
@@ -818,9 +821,9 @@ pub(crate) struct SyncArgs {
     pub(crate) plan_out: Option<PathBuf>,
     /// Carry out exactly the saved plan in FILE, or exit with 5
     ///
-    /// `-` stands for standard input. The projects and the options are those of the plan. If the sources, the files of the
-    /// projects in the codex or the configuration differ from the plan, nothing is pushed, and the
-    /// differences are listed. Other files of the codex may differ.
+    /// `-` stands for standard input. The projects and the options are those of the plan. If the
+    /// sources, the files of the projects in the codex or the configuration differ from the plan,
+    /// nothing is pushed, and the differences are listed. Other files of the codex may differ.
     #[arg(long, value_name = "FILE", conflicts_with = "offline")]
     pub(crate) plan: Option<PathBuf>,
     /// Exit with 5 if the plan of this run does not have this id
@@ -878,7 +881,7 @@ pub(crate) struct SyncArgs {
         hide_short_help = true
     )]
     pub(crate) exclude: Vec<String>,
-    /// Publish the files on disk (`worktree`) or of the checked-out commit (`committed`) [env:
+    /// Publish the files on disk (`worktree`), or those of the checked-out commit (`committed`) [env:
     /// FRACTARY_CODEX_SYNC__TO_CODEX__SOURCE]
     #[arg(long, value_name = "SOURCE", value_parser = ["worktree", "committed"])]
     #[arg(help_heading = "Configuration", hide_short_help = true)]
@@ -932,7 +935,7 @@ pub(crate) struct SyncArgs {
     /// Disable the deletion guard
     #[arg(long, help_heading = "Safety")]
     pub(crate) allow_mass_delete: bool,
-    /// Publish files that are not committed without a warning (`sync.to_codex.dirty: allow`)
+    /// Publish uncommitted files without a warning (`sync.to_codex.dirty: allow`)
     #[arg(long, help_heading = "Safety", hide_short_help = true)]
     pub(crate) allow_dirty: bool,
     /// Do not check the files that are published (`sync.checks`)

@@ -72,6 +72,35 @@ fn shown(sandbox: &Sandbox, command: Command, arguments: &str, code: i32) -> Str
 }
 
 #[test]
+fn help_fits_80_columns() {
+    let sandbox = Sandbox::new();
+    if !sandbox.has_terminals() {
+        return;
+    }
+    for command in [
+        "sync",
+        "status",
+        "init",
+        "trace",
+        "log",
+        "fetch",
+        "plan",
+        "plan show",
+        "retire",
+        "rename",
+    ] {
+        let help = sandbox.finish(sandbox.on_terminal(80, &format!("{command} --help")));
+        let help = help.code(0).stdout.replace('\r', "");
+        let long: Vec<_> = help
+            .lines()
+            .filter(|line| line.chars().count() > 80)
+            .collect();
+        assert!(long.is_empty(), "{command}: {long:#?}");
+        insta::assert_snapshot!(format!("help-{}", command.replace(' ', "-")), help);
+    }
+}
+
+#[test]
 fn log_lines_are_wrapped_on_a_terminal_only() {
     let World { sandbox, .. } = World::new();
     if !sandbox.has_terminals() {
