@@ -91,6 +91,45 @@ fn summary_has_a_section_per_run() {
     assert_eq!(summary().len(), limit - 10);
 }
 
+/// Names and messages of others are no Markdown, whatever their first characters are.
+#[test]
+fn summary_has_no_heading_of_others() {
+    let world = world();
+    let secret = ".fractary/##config.local.yaml";
+    world.sandbox.write(&format!("ws/alpha/{secret}"), "secret");
+    let link = world.sandbox.path("ws/alpha/docs/## link.md");
+    world.sandbox.write("ws/alpha/docs/a.md", "a");
+    std::os::unix::fs::symlink(format!("../{secret}"), link).unwrap();
+    world.sandbox.write("ws/beta/docs/## Results.md", CONFLICT);
+    world.codex.hook(
+        "pre-receive",
+        "echo '## Frozen'; echo '##[error]frozen'; exit 1",
+    );
+    let output = step(&world, &["sync", "--all"], &[]).code(5);
+    assert!(!output.stderr.contains("##["), "{}", output.stderr);
+    let reason = "skipped `docs/## link.md`: the symlink points to a path that is never published";
+    assert!(output.stderr.contains(reason), "{}", output.stderr);
+
+    step(&world, &["sync", "--all", "--message", "## {project}"], &[]).code(5);
+    step(&world, &["plan", "show", "## plan.json"], &[]).code(2);
+    let summary = fs::read_to_string(world.sandbox.path("summary.md")).unwrap();
+    let headings: Vec<_> = summary
+        .lines()
+        .filter(|line| line.trim_start().starts_with('#'))
+        .collect();
+    assert_eq!(headings.len(), 3, "{summary}");
+    assert!(
+        headings
+            .iter()
+            .all(|line| line.starts_with("### `fractary-codex ")),
+        "{headings:#?}"
+    );
+    assert!(
+        summary.contains("## Frozen") && summary.contains("## Results.md"),
+        "{summary}"
+    );
+}
+
 #[test]
 fn annotations_have_the_paths_of_the_checkout() {
     let world = world();

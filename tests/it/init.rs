@@ -402,6 +402,31 @@ fn existing_configuration_is_only_replaced_with_force() {
 }
 
 #[test]
+fn hint_for_an_existing_section_works_as_it_is_written() {
+    let sandbox = Sandbox::new();
+    let config = "codex:\n  organization: mine\n  codex_repo: codex\n  project: old\n";
+    sandbox.write("ws/.fractary/config.yaml", config);
+    sandbox.write("ws/docs/a.md", "a");
+    let stderr = sandbox.run(&["init"]).code(2).stderr;
+    let message = format!(
+        "error: `{}` already exists\n  hint: add to it what `fractary-codex init --force --dry-run` \
+         shows, or overwrite its section `codex` with `--force`\n",
+        sandbox.path("ws/.fractary/config.yaml").display()
+    );
+    assert_eq!(stderr, message);
+
+    let shown = sandbox
+        .run(&["init", "--force", "--dry-run"])
+        .code(0)
+        .stdout;
+    let read = || std::fs::read_to_string(sandbox.path("ws/.fractary/config.yaml")).unwrap();
+    assert!(shown.contains("\ncodex:\n"), "{shown}");
+    assert_eq!(read(), config);
+    sandbox.run(&["init", "--force"]).code(0);
+    assert!(shown.contains(&read()), "{shown}\n---\n{}", read());
+}
+
+#[test]
 fn member_of_a_workspace_gets_no_configuration_of_its_own() {
     let sandbox = Sandbox::new();
     sandbox.workspace(&["alpha"], "  workspace: { members: ['services/*'] }\n");

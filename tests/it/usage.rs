@@ -24,6 +24,61 @@ fn project_of_the_current_directory_is_the_default() {
 }
 
 #[test]
+fn directory_of_a_project_selects_it() {
+    let sandbox = Sandbox::new();
+    sandbox.workspace(
+        &["alpha"],
+        "    api: { root: services/api }\n    beta.v2: { root: link }\n",
+    );
+    for path in [
+        "alpha/docs/a.md",
+        "services/api/README.md",
+        "elsewhere/README.md",
+    ] {
+        sandbox.write(&format!("ws/{path}"), path);
+    }
+    std::os::unix::fs::symlink("elsewhere", sandbox.path("ws/link")).unwrap();
+    let absolute = sandbox.path("ws/alpha").display().to_string();
+    for (directory, selection, name) in [
+        (".", "./alpha", "alpha"),
+        (".", "alpha/", "alpha"),
+        (".", "./services/../services/api/", "api"),
+        (".", absolute.as_str(), "alpha"),
+        (".", "./elsewhere", "beta.v2"),
+        (".", "./link", "beta.v2"),
+        ("alpha", ".", "alpha"),
+        ("alpha/docs", "..", "alpha"),
+        ("alpha", "../services/api", "api"),
+    ] {
+        for arguments in [
+            &["status", "-p", selection][..],
+            &["sync", "--dry-run", "-p", selection],
+            &["sync", "--dry-run", selection],
+        ] {
+            let arguments = [&["-C", directory], arguments, &["--json"]].concat();
+            let document = sandbox.run(&arguments).code(0).json();
+            let projects = document["projects"].as_array().unwrap();
+            let names: Vec<_> = projects.iter().map(|project| &project["name"]).collect();
+            assert_eq!(names, [name], "{arguments:?}");
+        }
+    }
+
+    // A directory that is not exactly one project's root selects none.
+    for (selection, hint) in [
+        ("./alpha/docs", "did you mean `alpha`?"),
+        ("./services", "the projects are `alpha`, `api`, `beta.v2`"),
+        ("./none", "the projects are `alpha`, `api`, `beta.v2`"),
+    ] {
+        let stderr = sandbox.run(&["sync", "-p", selection]).code(2).stderr;
+        let message = format!("error: there is no project `{selection}`\n");
+        assert!(
+            stderr.starts_with(&message) && stderr.contains(hint),
+            "{stderr}"
+        );
+    }
+}
+
+#[test]
 fn rejected_push_shows_the_message_of_the_server() {
     let sandbox = Sandbox::new();
     let codex = sandbox.workspace(&["alpha"], "");
