@@ -4,13 +4,19 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use crate::paths::{escaped, shown};
 
 /// The kinds of layers, lowest precedence first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schemars(rename = "Layer")]
 #[non_exhaustive]
 pub enum LayerKind {
     /// The built-in defaults.
+    #[serde(rename = "default")]
     Defaults,
     /// The user's own file.
     User,
@@ -23,6 +29,7 @@ pub enum LayerKind {
     /// The variables `FRACTARY_CODEX_*`.
     Environment,
     /// Command line options, `--config` included.
+    #[serde(rename = "flag")]
     Flags,
 }
 

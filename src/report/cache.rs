@@ -9,6 +9,7 @@ use super::ErrorReport;
 /// The result of a `cache` command. If no cache can be read, the document has `error` and `exit_code`
 /// instead of `caches`.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "{T}Document")]
 pub(crate) struct CacheDocument<T> {
     /// The version of the document's format.
     pub schema_version: u32,
@@ -46,6 +47,7 @@ pub(crate) struct ListedCache {
 
 /// A file of a cache.
 #[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "ListedFile")]
 pub(crate) struct ListedFileDocument {
     /// The path in the cache and in the codex.
     pub path: String,

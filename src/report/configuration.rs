@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::ErrorReport;
 use super::issue::Issue;
-use crate::config::{Explanation, Given};
+use crate::config::{Explanation, Given, LayerKind};
 use crate::paths::shown;
 use crate::workspace::DerivedValue;
 
@@ -187,8 +187,8 @@ pub(crate) struct Derived {
 /// A value that a layer gives.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct GivenValue {
-    /// The layer: `default`, `user`, `workspace`, `local`, `member`, `environment` or `flag`.
-    pub layer: String,
+    /// The layer.
+    pub layer: LayerKind,
     /// The file with line and column, the variable or the flag.
     pub origin: String,
     /// The file; `null` if the value is not from a file.
@@ -208,7 +208,7 @@ impl GivenValue {
         let at = &given.origin;
         let in_file = |number: u32| (number > 0 && at.file().is_some()).then_some(number);
         Self {
-            layer: given.layer.to_string(),
+            layer: given.layer,
             origin: at.to_string(),
             file: at.file().map(|file| shown(file).to_string()),
             line: in_file(at.line),
@@ -268,7 +268,7 @@ pub(crate) struct PathReport {
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct ConfigurationFile {
     /// The layer.
-    pub layer: String,
+    pub layer: LayerKind,
     /// The path.
     pub path: String,
 }

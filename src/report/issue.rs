@@ -31,7 +31,7 @@ pub(crate) struct Issue {
     pub source: Option<SourceLine>,
 }
 
-/// The severity of an [`Issue`].
+/// The severity of an issue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum IssueSeverity {

@@ -24,7 +24,8 @@ use crate::plan::{Change, ProjectPlan};
 pub(crate) struct SyncDocument {
     /// The version of the document's format.
     pub schema_version: u32,
-    /// The command that was run: `sync`, `status`, `retire` or `rename`.
+    /// The command that was run.
+    #[schemars(extend("enum" = ["sync", "status", "retire", "rename"]))]
     pub command: &'static str,
     /// The result of the run in one word, for programs that were written for the older tool.
     pub status: RunStatus,
@@ -278,7 +279,8 @@ pub(crate) struct OthersChangeDocument {
 /// One changed file.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct FileChange {
-    /// `added`, `modified` or `deleted`.
+    /// The operation.
+    #[schemars(extend("enum" = ["added", "modified", "deleted"]))]
     pub op: &'static str,
     /// The path in the codex or, in direction `from-codex`, in the cache. Unprintable characters
     /// are escaped.

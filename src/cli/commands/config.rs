@@ -3,16 +3,15 @@
 
 use std::fmt::Write;
 
-use schemars::JsonSchema;
-use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
+use super::document_schema::document_schema;
 use super::{config_update, finish, to_json};
 use crate::cli::args::{ConfigCommand, SchemaOf};
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::exit;
-use crate::config::{self, Configuration};
+use crate::config::{self, Configuration, LayerKind};
 use crate::event::Event;
 use crate::paths::{escaped, shown};
 use crate::report::cache::{CacheDocument, CacheState, ClearedCache, ListedCache};
@@ -119,7 +118,7 @@ fn result(command: &ConfigCommand, json: bool, context: &Context) -> Result<Stri
             let files = context.load_layers()?.files().into_iter();
             let files: Vec<_> = files
                 .map(|(layer, path)| ConfigurationFile {
-                    layer: layer.to_string(),
+                    layer,
                     path: shown(&path).to_string(),
                 })
                 .collect();
@@ -237,7 +236,7 @@ fn explanation_text(keys: &[ExplainedKey], style: Style) -> String {
         let is_default = key
             .given
             .iter()
-            .any(|given| given.counts && given.layer == "default");
+            .any(|given| given.counts && given.layer == LayerKind::Defaults);
         if let Some(default) = key.default.as_ref().filter(|_| !is_default) {
             let _ = writeln!(text, "  the default is {}", value_text(default));
         }
@@ -287,12 +286,4 @@ fn key_text(key: &ExplainedKey, origin: bool, style: Style) -> String {
 /// are escaped too.
 fn value_text(value: &Value) -> String {
     escaped(value.to_string().as_bytes()).to_string()
-}
-
-/// The schema of a document as the program writes it: a field that is always there is required, also
-/// if it can be `null`.
-fn document_schema<T: JsonSchema>() -> Value {
-    let settings = SchemaSettings::default().for_serialize();
-    let generator = settings.into_generator();
-    generator.into_root_schema_for::<T>().to_value()
 }

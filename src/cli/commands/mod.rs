@@ -9,6 +9,7 @@ pub(crate) mod config;
 mod config_check;
 mod config_update;
 pub(crate) mod doctor;
+mod document_schema;
 mod document_target;
 pub(crate) mod fetch;
 pub(crate) mod init;
