@@ -795,7 +795,7 @@ pub enum SyncError {
         /// The remote.
         url: String,
         /// The branches that exist.
-        existing: ExistingBranches,
+        existing: Box<ExistingBranches>,
         /// Whether a sync that publishes creates the branch (`remote.create`).
         is_created: bool,
     },
@@ -805,7 +805,7 @@ pub enum SyncError {
         /// The remote.
         url: String,
         /// The branches that exist.
-        existing: ExistingBranches,
+        existing: Box<ExistingBranches>,
     },
     /// The name of a sync branch is that of the branch of the codex.
     #[error("`push.branch`: `{}` is the branch of the codex", escaped(branch.as_bytes()))]
@@ -821,7 +821,7 @@ pub enum SyncError {
         /// The remote.
         url: String,
         /// The branches that exist.
-        existing: ExistingBranches,
+        existing: Box<ExistingBranches>,
     },
     /// The codex has no such directory, so that there is nothing to retire or to rename.
     #[error("the codex has no directory `{directory}` of `{project}`")]

@@ -274,12 +274,12 @@ pub(super) fn find_branches(
     }
 
     let url = transport.url().to_string();
-    let existing = ExistingBranches {
+    let existing = Box::new(ExistingBranches {
         allow_creation,
         default: refs.head.map(|(name, _)| name),
         all: refs.existing,
         environment: request.workspace.environment_name.clone(),
-    };
+    });
     let branch = refs.branch;
     Err(match (&remote.branch, sync_branches) {
         (None, _) if !refs.is_empty => SyncError::NoDefaultBranch { url, existing },
