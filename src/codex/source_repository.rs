@@ -113,7 +113,7 @@ impl SourceRepositories {
         let directory = dunce::canonicalize(directory).ok()?;
         let below = directory.strip_prefix(repository.directory()?).ok()?;
         let is_same = repository.url().as_deref() == Some(url);
-        is_same.then(|| bytes_of(below).into_owned().into())
+        is_same.then(|| bytes_of(below).into_owned())
     }
 
     /// The git directory of the repository that contains a directory, which is no symlink. The one of a
