@@ -8,6 +8,7 @@
 
 #[cfg(unix)]
 mod unix;
+mod values;
 #[cfg(windows)]
 mod windows;
 #[cfg(any(windows, test))]
@@ -28,39 +29,13 @@ use rustix::io::Errno;
 pub use unix::ignores;
 #[cfg(unix)]
 pub(crate) use unix::*;
+pub(crate) use values::*;
 #[cfg(windows)]
 pub use windows::ignores;
 #[cfg(windows)]
 pub(crate) use windows::*;
 
 use crate::object::Mode;
-use crate::stat::Stat;
-
-/// The type of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FileKind {
-    /// A regular file.
-    File,
-    /// A directory.
-    Directory,
-    /// A symbolic link.
-    Link,
-    /// A pipe, a socket or a device.
-    Special,
-}
-
-/// The metadata of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Look {
-    /// The file's type.
-    pub kind: FileKind,
-    /// The mode that git would record for a regular file.
-    pub mode: Mode,
-    /// The values that change when the file is modified.
-    pub stat: Stat,
-    /// The number of the file system with the file, for [`ChangeTimes`].
-    pub device: Device,
-}
 
 /// Opens a file that only this program uses (a lock, a record). Returns an error unless it is a
 /// regular file: no link is followed, and a pipe or device cannot block the run.
@@ -125,17 +100,6 @@ pub(crate) fn words_of(error: &io::Error) -> String {
         Some(end) => text[..end].to_owned(),
         None => text,
     }
-}
-
-/// Bytes that git moved, as far as the system counts them.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Traffic {
-    /// The number of bytes that git's own processes have read and written so far: in files and
-    /// pipes, including the pipe to ssh, but not in the sockets of http.
-    pub moved: u64,
-    /// The number of bytes that wait in the TCP sockets of git and ssh, in both directions. This
-    /// number changes while data is transferred.
-    pub queued: u64,
 }
 
 /// The condition to wait for on a socket or pipe.

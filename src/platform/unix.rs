@@ -25,16 +25,13 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use super::{FileKind, Look, Traffic};
+use super::values::{FileKind, Look, Traffic};
 use crate::object::Mode;
 use crate::stat::{Stat, Time};
 
 /// The signal of Ctrl-C.
 #[cfg(feature = "mcp")]
 pub(crate) const INTERRUPT: i32 = SIGINT;
-
-/// The number of a file system.
-pub(crate) type Device = Dev;
 
 /// Whether files have a permission to be executed.
 pub(super) const HAS_EXECUTABLE_FILES: bool = true;

@@ -38,7 +38,8 @@ use windows_sys::Win32::System::Threading::{
     CREATE_NEW_PROCESS_GROUP, GetCurrentProcess, OpenProcessToken,
 };
 
-use super::{FileKind, Look, Traffic, windows_names};
+use super::values::{Device, FileKind, Look, Traffic};
+use super::windows_names;
 use crate::object::Mode;
 use crate::stat::{Stat, Time};
 
@@ -52,9 +53,6 @@ mod code {
     pub(super) const TOO_MANY_LINKS: i32 = 1142;
     pub(super) const CANT_RESOLVE_FILENAME: i32 = 1921;
 }
-
-/// The number of a file system, which is not needed here.
-pub(crate) type Device = ();
 
 /// Whether files have a permission to be executed.
 pub(super) const HAS_EXECUTABLE_FILES: bool = false;
