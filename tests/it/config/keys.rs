@@ -38,6 +38,8 @@ fn environment_selects_branch_and_placeholder() {
         codex.git(&["ls-tree", "-r", "--name-only", "quality"]),
         "qa/quality/acme/codex/p/README.md\n"
     );
+    // A missing branch is created from the branch that HEAD names.
+    codex.git(&["symbolic-ref", "HEAD", "refs/heads/quality"]);
     // The flag overrides the variable, and an environment overrides `remote.branch`.
     let variables = [
         ("FRACTARY_CODEX_ENV", "qa"),
