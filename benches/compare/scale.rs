@@ -16,9 +16,10 @@ const FILES_PER_PROJECT: usize = 4;
 const ROUNDS: usize = 3;
 
 /// The cases, with the arguments of the program. `git ls-remote` is the lower bound of a run.
-const CASES: [(&str, &[&str]); 8] = [
+const CASES: [(&str, &[&str]); 9] = [
     ("git ls-remote", &[]),
-    ("load the configuration", &["projects", "--json"]),
+    ("load the configuration", &["config", "validate"]),
+    ("list the projects", &["projects", "--json"]),
     (FIRST, &["sync", "--all", "-q"]),
     ("nothing changed", &["sync", "--all", "-q"]),
     ("status", &["status"]),
