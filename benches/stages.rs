@@ -48,11 +48,11 @@ fn project(root: &Path) -> Project {
 fn stages(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().unwrap();
     let project = project(&directory.path().canonicalize().unwrap());
-    let caches = |trust, keep| StatCachePolicy {
-        directory: directory.path().join("state"),
-        trust,
-        keep,
-        changed: None,
+    let caches = |trust, keep| {
+        let mut policy = StatCachePolicy::new(directory.path().join("state"));
+        policy.trust = trust;
+        policy.keep = keep;
+        policy
     };
     let run = |policy: &StatCachePolicy| {
         scan(

@@ -12,7 +12,7 @@ use super::snapshot::{SkipReason, SourceFile};
 use super::stat_cache::StatCache;
 use crate::config::Symlinks;
 use crate::object::{self, Kind, Mode, ObjectId, hash_reader};
-use crate::platform::{self, ChangeTimes, FileKind, Look, bytes_of, path_of};
+use crate::platform::{self, FileKind, Look, bytes_of, path_of};
 use crate::workspace::Project;
 use crate::workspace::project::ScanPolicy;
 
@@ -20,14 +20,14 @@ use crate::workspace::project::ScanPolicy;
 pub(crate) struct SourceRoot {
     dir: Dir,
     path: PathBuf,
-    change_times: ChangeTimes,
 }
 
 /// The id, mode and size of a file, or the reason why it is not published.
 pub(super) type Content = Result<(ObjectId, Mode, u64), SkipReason>;
 
 impl SourceRoot {
-    /// Opens the root. It is an error if it does not exist or cannot be read.
+    /// Opens the root. It is an error if it does not exist. Whether it can be read shows when it is
+    /// walked.
     pub(crate) fn open(project: &Project) -> Result<Self, ScanError> {
         let error = |source| ScanError::Root {
             root: project.root.clone(),
@@ -35,12 +35,7 @@ impl SourceRoot {
         };
         let path = dunce::canonicalize(&project.root).map_err(error)?;
         let dir = Dir::open_ambient_dir(&path, cap_std::ambient_authority()).map_err(error)?;
-        dir.entries().map_err(error)?;
-        Ok(Self {
-            dir,
-            path,
-            change_times: ChangeTimes::default(),
-        })
+        Ok(Self { dir, path })
     }
 
     /// The root, with all links resolved.
@@ -77,7 +72,7 @@ impl SourceRoot {
         }) = entry
             && stat.size <= policy.max_file_size
             && let Some(id) = cache.lookup(source, stat, || {
-                self.change_times.are_kept(&self.dir, path, device)
+                cache.change_times.are_kept(&self.dir, path, device)
             })
         {
             cache.record(source, stat, id, false);
@@ -90,6 +85,7 @@ impl SourceRoot {
             return self.hash_link(path).map_err(error);
         }
 
+        cache.before_reading(&self.path);
         let file = self.open_file(path).map_err(error)?;
         let before = platform::look_at(&file).map_err(error)?;
         if before.kind != FileKind::File {

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bstr::{BStr, BString, ByteSlice};
 
 use crate::object::{Kind, ObjectId, hash};
-use crate::platform::{self, bytes_of};
+use crate::platform::{self, ChangeTimes, bytes_of};
 use crate::record::{self, RecordReader};
 use crate::stat::{Stat, Time};
 
@@ -22,10 +22,11 @@ pub struct StatCache {
     /// The file that the cache is written to; `None` if it is not written.
     path: Option<PathBuf>,
     known: Known,
-    /// The file system's time at the start of the last scan.
+    /// The file system's time before the last scan read its first file.
     known_since: Time,
-    /// The file system's time at the start of this scan; without it nothing is written.
-    now: Option<Time>,
+    /// The file system's time before this scan read its first file; `None` if it is unknown.
+    now: OnceLock<Option<Time>>,
+    pub(super) change_times: Arc<ChangeTimes>,
     seen: Mutex<Seen>,
     changed: Option<Sender<()>>,
 }
@@ -40,7 +41,7 @@ struct Seen {
 
 /// The use of the caches in a run.
 #[derive(Debug, Clone)]
-#[expect(clippy::exhaustive_structs, reason = "benchmarks construct it")]
+#[non_exhaustive]
 pub struct StatCachePolicy {
     /// The directory of the caches.
     pub directory: PathBuf,
@@ -51,6 +52,20 @@ pub struct StatCachePolicy {
     /// Notified as soon as a file differs from the last scan, so that the fetch can start before
     /// the scan ends.
     pub changed: Option<Sender<()>>,
+    change_times: Arc<ChangeTimes>,
+}
+
+impl StatCachePolicy {
+    /// The caches in `directory`, used and written.
+    pub fn new(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            trust: true,
+            keep: true,
+            changed: None,
+            change_times: Arc::default(),
+        }
+    }
 }
 
 impl StatCache {
@@ -61,17 +76,23 @@ impl StatCache {
         let path = policy.directory.join("stat").join(key.to_string());
         let read = || record::read(&path, HEAD).and_then(|body| decode(&body, root));
         let (known_since, known) = policy.trust.then(read).flatten().unwrap_or_default();
-        let now = policy
-            .keep
-            .then(|| platform::file_system_time(root))
-            .flatten();
         Self {
             path: policy.keep.then_some(path),
             known,
             known_since,
-            now,
+            now: OnceLock::new(),
+            change_times: policy.change_times.clone(),
             seen: Mutex::default(),
             changed: policy.changed.clone(),
+        }
+    }
+
+    /// Takes the file system's time before the first file is read. A file that is written later
+    /// has a later time than the recorded one, or this time, which is not trusted. A scan that reads
+    /// no file does not need the time, which costs a temporary file.
+    pub(super) fn before_reading(&self, root: &Path) {
+        if self.path.is_some() {
+            self.now.get_or_init(|| platform::file_system_time(root));
         }
     }
 
@@ -99,7 +120,7 @@ impl StatCache {
             // The receiver is closed after the first notification.
             let _ = changed.send(());
         }
-        if self.now.is_some() {
+        if self.path.is_some() {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.entries.push((source.into(), stat, id));
             seen.is_any_read |= is_read;
@@ -108,7 +129,9 @@ impl StatCache {
 
     /// Writes the cache if anything changed. If that fails, the next scan is only slower.
     pub(super) fn save(self, root: &Path) {
-        let (Some(path), Some(now)) = (self.path, self.now) else {
+        // If no file was read, all entries are those of the last scan, with its time.
+        let now = self.now.into_inner().unwrap_or(Some(self.known_since));
+        let (Some(path), Some(now)) = (self.path, now) else {
             return;
         };
         let mut seen = self

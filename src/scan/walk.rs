@@ -135,6 +135,12 @@ fn skip_or_fail(rules: &EntryRules<DiskLinks>, error: &ignore::Error) -> Result<
     };
 
     let source = below(rules.root(), path);
+    if source.is_empty() {
+        return Err(ScanError::Root {
+            root: rules.project().root.clone(),
+            source: io_error(error),
+        });
+    }
     if !rules.may_hold_claimed(&source) {
         return Ok(());
     }

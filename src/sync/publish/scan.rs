@@ -47,12 +47,10 @@ pub(super) fn scan_all(
         Stage::Scan,
         Some(request.projects.len()),
     );
-    let caches = StatCachePolicy {
-        directory: request.workspace.state_dir.clone(),
-        trust: !request.rescan,
-        keep: !request.dry_run,
-        changed,
-    };
+    let mut caches = StatCachePolicy::new(request.workspace.state_dir.clone());
+    caches.trust = !request.rescan;
+    caches.keep = !request.dry_run;
+    caches.changed = changed;
 
     let results = request
         .projects
