@@ -115,7 +115,7 @@ fn every_way_to_configure_a_token_works_and_shows_it_nowhere() {
             )
         }),
     ];
-    for (way, prepare) in ways {
+    for (index, (way, prepare)) in ways.into_iter().enumerate() {
         let credentials = match way {
             "another user" => format!("ci:{MARKER}"),
             "a token as user" | "a token as user, and nothing" => format!("{MARKER}:"),
@@ -161,12 +161,12 @@ fn every_way_to_configure_a_token_works_and_shows_it_nowhere() {
             &["cache", "status"],
             &["doctor"],
         ] {
-            for format in [&[][..], &["--json"]] {
-                let all = [command, format, &arguments].concat();
-                let output = world.sandbox.finish(world.traced(&all, &variables)).code(0);
-                assert_no_secret(way, output.stdout.as_bytes());
-                assert_no_secret(way, output.stderr.as_bytes());
-            }
+            // Every format with many ways, and every way with one format.
+            let format: &[_] = if index % 2 == 0 { &["--json"] } else { &[] };
+            let all = [command, format, &arguments].concat();
+            let output = world.sandbox.finish(world.traced(&all, &variables)).code(0);
+            assert_no_secret(way, output.stdout.as_bytes());
+            assert_no_secret(way, output.stderr.as_bytes());
         }
         assert!(
             world.sandbox.path("ws/.fractary/codex/cache").exists(),
@@ -247,10 +247,8 @@ fn configuration_error_does_not_quote_the_token() {
         }
         sandbox.write(&format!("ws/.fractary/{name}"), &text);
         for command in [
-            &["config", "validate"][..],
-            &["config", "show", "--origin"],
+            &["config", "show", "--origin"][..],
             &["config", "show", "--json"],
-            &["config", "explain", "remotes"],
             &["sync", "--all", "--offline", "--dry-run", "-vv"],
             &["sync", "--all", "--offline", "--dry-run", "--json"],
         ] {
