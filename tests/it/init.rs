@@ -251,6 +251,40 @@ fn projects_are_those_that_a_person_would_choose() {
             codex: Some(("acme", GITHUB)),
         },
         Stand {
+            name: "Maven modules of a profile that is active unless a property is set",
+            repositories: &[("", "https://github.com/acme/ws.git")],
+            files: &[
+                (
+                    "pom.xml",
+                    "<project><modules><module>core</module></modules><profiles><profile><activation><property>\
+                     <name>!release</name></property></activation><modules><module>demo</module></modules></profile>\
+                     <profile><id>native</id><modules><module>native</module></modules></profile></profiles></project>",
+                ),
+                ("core/pom.xml", "<project/>"),
+                ("demo/pom.xml", "<project/>"),
+                ("native/pom.xml", "<project/>"),
+            ],
+            found: "Maven modules (pom.xml): 2 packages",
+            projects: &[("core", "core"), ("demo", "demo")],
+            codex: Some(("acme", GITHUB)),
+        },
+        Stand {
+            name: "modules of Go without a list, with samples and tests",
+            repositories: &[("", "https://github.com/acme/ws.git")],
+            files: &[
+                ("samples/http/go.mod", ""),
+                ("samples/nats/go.mod", ""),
+                ("test/load/go.mod", ""),
+                ("test/unit/go.mod", ""),
+                ("tools/go.mod", ""),
+                ("v2/go.mod", ""),
+                ("README.md", ""),
+            ],
+            found: "2 project directories (tools, v2), and the documents of the root",
+            projects: &[("ws", "."), ("tools", "tools"), ("v2", "v2")],
+            codex: Some(("acme", GITHUB)),
+        },
+        Stand {
             name: "workspaces in subdirectories",
             repositories: &[("", "https://github.com/acme/ws.git")],
             files: &[

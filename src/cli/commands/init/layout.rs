@@ -12,7 +12,7 @@ use crate::paths::{resolved, shown};
 use crate::text::pluralize;
 
 /// Directories that contain no projects although their subdirectories may look like some.
-const NOT_PROJECTS: [&str; 9] = [
+const NOT_PROJECTS: [&str; 14] = [
     "node_modules",
     "target",
     "vendor",
@@ -20,7 +20,12 @@ const NOT_PROJECTS: [&str; 9] = [
     "build",
     "docs",
     "doc",
+    "example",
     "examples",
+    "sample",
+    "samples",
+    "test",
+    "testdata",
     "tests",
 ];
 

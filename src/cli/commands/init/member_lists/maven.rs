@@ -1,5 +1,5 @@
 //! Maven: `modules` of `pom.xml` (`subprojects` since Maven 4), of the modules' own files too, and
-//! of the profiles that are active by default.
+//! of the profiles that are active without options.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(super) fn members(root: &Path) -> Option<MemberList> {
             Ok(listed) => {
                 for profile in listed.left_out {
                     list.remark(format!(
-                        "the modules of the profile `{}` are left out: it is not active by default",
+                        "the modules of the profile `{}` are left out: it is only active with an option",
                         escaped(profile.as_bytes())
                     ));
                 }
@@ -71,7 +71,7 @@ fn modules(path: &Path) -> Option<Result<ListedModules, String>> {
         let document = Document::parse(text)?;
         let project = document.root_element();
         let profiles = children(project, "profiles").flat_map(|all| children(all, "profile"));
-        let (active, others): (Vec<_>, Vec<_>) = profiles.partition(is_active_by_default);
+        let (active, others): (Vec<_>, Vec<_>) = profiles.partition(is_active_without_options);
         let modules = active.into_iter().chain([project]).flat_map(modules_of);
         let left_out = others
             .into_iter()
@@ -97,11 +97,34 @@ fn modules_of<'a>(section: Node<'a, 'a>) -> impl Iterator<Item = String> + 'a {
     names.filter_map(|name| Some(name.text()?.trim().to_owned()))
 }
 
-fn is_active_by_default(profile: &Node<'_, '_>) -> bool {
-    let active = children(*profile, "activation").flat_map(|one| children(one, "activeByDefault"));
-    active
-        .into_iter()
-        .any(|value| value.text().is_some_and(|text| text.trim() == "true"))
+/// Whether a build without options can use the profile. Conditions on the JDK, the system and files are
+/// taken as met: the documents do not depend on them.
+fn is_active_without_options(profile: &Node<'_, '_>) -> bool {
+    children(*profile, "activation").any(|activation| {
+        let mut by_default = children(activation, "activeByDefault");
+        if by_default.any(|value| text(value) == "true") {
+            return true;
+        }
+        let conditions = activation.children().filter(Node::is_element);
+        let mut conditions = conditions
+            .filter(|condition| condition.tag_name().name() != "activeByDefault")
+            .peekable();
+        conditions.peek().is_some() && !conditions.any(needs_property)
+    })
+}
+
+/// Whether a condition is only met if a property is set: a `!` before its name, or before its value if
+/// there is one, negates it.
+fn needs_property(condition: Node<'_, '_>) -> bool {
+    let value = children(condition, "value").next();
+    let name = children(condition, "name").next();
+    let decisive = value.or(name).map(text);
+    condition.tag_name().name() == "property"
+        && !decisive.is_some_and(|decisive| decisive.starts_with('!'))
+}
+
+fn text<'a>(element: Node<'a, '_>) -> &'a str {
+    element.text().unwrap_or_default().trim()
 }
 
 /// The elements of this name in an element.

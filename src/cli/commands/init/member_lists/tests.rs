@@ -157,7 +157,7 @@ fn member_lists_are_read_as_their_tools_read_them() {
             ],
             &["", "libs/a"],
         ),
-        // Maven: nested modules, a module that is a file, and only the default profile.
+        // Maven: nested modules, a module that is a file, and only the profiles that need no option.
         (
             &[
                 (
@@ -167,6 +167,10 @@ fn member_lists_are_read_as_their_tools_read_them() {
                      <module>../out</module><module>gone</module></modules><profiles>\
                      <profile><id>ci</id><modules><module>never</module></modules></profile><profile><activation>\
                      <activeByDefault>true</activeByDefault></activation><modules><module>extra</module></modules>\
+                     </profile><profile><activation><property><name>!skip</name></property></activation><modules>\
+                     <module>unless</module></modules></profile><profile><activation><jdk>[17,)</jdk></activation>\
+                     <modules><module>new</module></modules></profile><profile><id>cd</id><activation><jdk>17</jdk>\
+                     <property><name>full</name></property></activation><modules><module>never</module></modules>\
                      </profile></profiles></project>",
                 ),
                 (
@@ -185,17 +189,22 @@ fn member_lists_are_read_as_their_tools_read_them() {
                 ("web/more/pom.xml", POM),
                 ("extra/pom.xml", POM),
                 ("never/pom.xml", POM),
+                ("new/pom.xml", POM),
+                ("unless/pom.xml", POM),
             ],
             &[
                 "",
                 "core",
                 "core/api",
                 "extra",
+                "new",
+                "unless",
                 "web",
                 "web/more",
                 "! Maven modules (pom.xml): `../out` is outside of this directory",
                 "! Maven modules (pom.xml): `gone` is not a directory",
                 "! Maven modules (pom.xml): the modules of the profile `ci` are left out",
+                "! Maven modules (pom.xml): the modules of the profile `cd` are left out",
             ],
         ),
         // Gradle: both languages, several names in a statement, and a project elsewhere.
