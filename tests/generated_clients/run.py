@@ -4,7 +4,7 @@
 run.py PROGRAM NODE_PROJECT
 
 PROGRAM is a built `fractary-codex`. This script runs in an interpreter that has `datamodel-code-generator`, `pydantic` and `mypy`
-from PyPI. NODE_PROJECT is a directory in which `json-schema-to-typescript` and `typescript` from npm are installed.
+from PyPI. NODE_PROJECT is a directory in which the packages of package.json are installed: this one after `npm ci`.
 
 The generators run with the options that a user would try first. Every name that they make must be one that a user can
 guess: a number at its end shows that the schema gives a part no name. `use.py` and `use.ts` are small programs of users.
