@@ -13,6 +13,9 @@ version=
 directory=${HOME-}/.local/bin
 uninstall=false
 
+# The braces make the shell read the whole script before it runs it, so an incomplete download does nothing.
+{
+
 # fail STATUS MESSAGE
 fail() {
   echo "error: $2" >&2
@@ -87,16 +90,13 @@ download() {
   fi || fail 3 "$url/$1 cannot be downloaded"
 }
 
-# digest FILE
-digest() {
-  if command -v sha256sum >/dev/null; then
-    sha256sum "$1"
-  elif command -v shasum >/dev/null; then
-    shasum -a 256 "$1"
-  else
-    fail 1 'sha256sum or shasum is needed'
-  fi | cut -d ' ' -f 1
-}
+if command -v sha256sum >/dev/null; then
+  digest=sha256sum
+elif command -v shasum >/dev/null; then
+  digest='shasum -a 256'
+else
+  fail 1 'sha256sum or shasum is needed'
+fi
 
 url=${INSTALLER_DOWNLOAD_URL:-https://github.com/fractary/fractary-codex/releases/download/v$version}
 name=fractary-codex-$target
@@ -106,7 +106,7 @@ trap 'rm -rf "$temporary"' EXIT
 download "$name.tar.gz"
 download "$name.tar.gz.sha256"
 expected=$(cut -d ' ' -f 1 "$temporary/$name.tar.gz.sha256")
-found=$(digest "$temporary/$name.tar.gz")
+found=$($digest < "$temporary/$name.tar.gz" | cut -d ' ' -f 1)
 if [ -z "$found" ] || [ "$found" != "$expected" ]; then
   fail 1 "$url/$name.tar.gz is damaged: its SHA-256 digest is $found, but $name.tar.gz.sha256 has $expected"
 fi
@@ -137,3 +137,5 @@ case :$PATH: in
   *:"$directory":*) ;;
   *) echo "hint: add $directory to PATH" ;;
 esac
+
+}

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 /// Files, each with a text that the version follows.
-const REPETITIONS: [(&str, &str); 10] = [
+const REPETITIONS: [(&str, &str); 11] = [
     ("CHANGELOG.md", "\n## ["),
     ("README.md", "fractary-codex@v"),
+    ("README.md", "fractary/fractary-codex:"),
     ("docs/ci.md", "fractary-codex@v"),
     ("docs/ci.md", "fractary-codex/v"),
     ("docs/ci.md", "releases/download/v"),
