@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -631,6 +632,11 @@ impl ProjectError {
     /// The error in a few words, without names.
     pub fn in_short(&self) -> &'static str {
         match self {
+            Self::Scan(ScanError::Root { source, .. })
+                if source.kind() != io::ErrorKind::NotFound =>
+            {
+                "root unreadable"
+            }
             Self::Scan(ScanError::Root { .. } | ScanError::RootNotCommitted { .. }) => {
                 "root missing"
             }

@@ -148,12 +148,14 @@ fn atomic_run_pushes_nothing_unless_all_projects_are_ready() {
 }
 
 #[test]
-fn unreadable_file_fails_only_its_project() {
+fn unreadable_file_or_root_fails_only_its_project() {
     let (sandbox, _codex) = synced();
     sandbox.set_mode("ws/alpha/docs/1.md", 0o000);
     sandbox.write("ws/beta/docs/0.md", "changed");
     let program = env!("CARGO_BIN_EXE_fractary-codex");
-    let mut command = if rustix::process::geteuid().is_root() {
+    let program_of_nobody = sandbox.path("program");
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
         // Root can read every file, so the program runs as the user nobody, who gets all files.
         let given = process::program("chown")
             .args(["-R", "65534:65534"])
@@ -161,22 +163,42 @@ fn unreadable_file_fails_only_its_project() {
             .status()
             .unwrap();
         assert!(given.success());
-        let copy = sandbox.path("program");
-        executable::copy(Path::new(program), &copy);
-        let mut command = sandbox.command("setpriv");
-        command
-            .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
-            .arg(copy);
-        command
-    } else {
-        sandbox.command(program)
+        executable::copy(Path::new(program), &program_of_nobody);
+    }
+    let sync = |arguments: &[&str]| {
+        let mut command = if is_root {
+            let mut command = sandbox.command("setpriv");
+            command
+                .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+                .arg(&program_of_nobody);
+            command
+        } else {
+            sandbox.command(program)
+        };
+        command.args(["sync", "--all"]).args(arguments);
+        sandbox.finish(command).code(1)
     };
-    command.args(["sync", "--all", "--json"]);
-    let output = sandbox.finish(command).code(1).json();
+
+    let output = sync(&["--json"]).json();
     assert_eq!(output["projects"][0]["error"]["kind"], "read");
     assert_eq!(output["projects"][1]["status"], "synced");
     assert_eq!(output["projects"][0]["changes"], json!([]));
     assert_eq!(output["pushed"], true);
+
+    // The same for a root. It is not missing.
+    sandbox.set_mode("ws/alpha", 0o000);
+    let output = sync(&[]);
+    sandbox.set_mode("ws/alpha", 0o755);
+    assert!(
+        output.stdout.contains("failed: root unreadable"),
+        "{}",
+        output.stdout
+    );
+    assert!(
+        output.stderr.contains("ws/alpha` cannot be read"),
+        "{}",
+        output.stderr
+    );
 }
 
 #[test]
