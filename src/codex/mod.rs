@@ -12,6 +12,7 @@ mod child_process;
 mod clone_check;
 pub(crate) mod git_config;
 pub(crate) mod identity;
+pub(crate) mod left_out_files;
 mod loose_objects;
 pub(crate) mod objects;
 mod packed_objects;

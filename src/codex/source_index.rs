@@ -50,6 +50,11 @@ impl TrackedEntry<'_> {
         self.entry.mode == IndexMode::SYMLINK
     }
 
+    /// Whether git leaves it out of the working tree, because it is outside of the sparse checkout.
+    pub(super) fn is_outside_sparse_checkout(&self) -> bool {
+        self.entry.flags.contains(Flags::SKIP_WORKTREE)
+    }
+
     /// The object.
     pub(super) fn id(&self) -> ObjectId {
         id(&self.entry.id)
@@ -103,9 +108,8 @@ impl SourceIndex {
     /// stat differs, or if it cannot show a change because the file is as new as the index.
     pub(crate) fn is_unmodified(&self, tracked: TrackedEntry<'_>) -> bool {
         let path = self.directory.join(path_of(tracked.path));
-        let is_skipped = tracked.entry.flags.contains(Flags::SKIP_WORKTREE);
         let Ok(metadata) = gix_index::fs::Metadata::from_path_no_follow(&path) else {
-            return is_skipped;
+            return tracked.is_outside_sparse_checkout();
         };
         if !(metadata.is_file() && tracked.is_file() || metadata.is_symlink() && tracked.is_link())
         {

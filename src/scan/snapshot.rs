@@ -23,6 +23,17 @@ pub struct Snapshot {
     pub unmatched: Vec<usize>,
 }
 
+impl Snapshot {
+    /// The snapshot with more skipped paths, whose files it no longer has.
+    pub(crate) fn skipping(&self, skipped: &[Skipped]) -> Self {
+        let mut snapshot = self.clone();
+        let is_kept = |file: &SourceFile| skipped.iter().all(|one| one.source != file.source);
+        snapshot.files.retain(|_, file| is_kept(file));
+        snapshot.skipped.extend_from_slice(skipped);
+        snapshot
+    }
+}
+
 /// The number of files that a project publishes, counted without reading them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -95,6 +106,15 @@ pub enum SkipReason {
     /// A submodule of a committed source: its files are in another repository.
     #[error("the files of a submodule are not published with `sync.to_codex.source: committed`")]
     Submodule,
+    /// A submodule that is not checked out.
+    #[error("the submodule is not checked out (`git submodule update --init` does that)")]
+    SubmoduleLeftOut,
+    /// A path that git has left out of the working tree.
+    #[error("it is outside of the sparse checkout")]
+    OutsideSparseCheckout,
+    /// A symlink that git has written as a file.
+    #[error("git has checked out the symlink as a file (`core.symlinks`)")]
+    LinkAsFile,
     /// A socket, pipe or device.
     #[error("not a regular file")]
     Special,
@@ -107,7 +127,7 @@ impl fmt::Display for Skipped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let source = escaped(&self.source);
         match self.reason {
-            SkipReason::Preserved | SkipReason::Submodule => {
+            SkipReason::Preserved | SkipReason::Submodule | SkipReason::SubmoduleLeftOut => {
                 write!(f, "skipped the files below `{source}`")?
             }
             _ => write!(f, "skipped `{source}`")?,
@@ -127,6 +147,9 @@ impl SkipReason {
             | Self::Link
             | Self::NotFollowed
             | Self::Submodule
+            | Self::SubmoduleLeftOut
+            | Self::OutsideSparseCheckout
+            | Self::LinkAsFile
             | Self::Preserved => true,
             Self::TooLarge { .. } | Self::Special | Self::Name(_) => false,
         }

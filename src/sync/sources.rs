@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bstr::{BStr, BString};
 
+use crate::codex::left_out_files::left_out_files;
 use crate::codex::source_repository::{
     SourceCommit, SourceRepositories, SourceRepository, UnreadableRepository,
 };
@@ -14,8 +15,8 @@ use crate::config::SourceState;
 use crate::event::Counter;
 use crate::interrupt::Interrupt;
 use crate::scan::{
-    self, CommittedTree, ScanError, Snapshot, SourceFile, SourceRoot, StatCachePolicy, Survey,
-    UnusableRepository,
+    self, CommittedTree, ScanError, Skipped, Snapshot, SourceFile, SourceRoot, StatCachePolicy,
+    Survey, UnusableRepository,
 };
 use crate::workspace::Project;
 
@@ -114,6 +115,15 @@ impl Sources {
         let (repository, commit) = self.published_commit(project)?;
         let tree = tree(&repository, &commit, project)?;
         scan::scan_committed(project, tree, caches, interrupt, progress)
+    }
+
+    /// The claimed paths that git has left out of the working tree of a project whose files are
+    /// published from there.
+    pub(super) fn left_out_files(&self, project: &Project) -> Vec<Skipped> {
+        match project.scan.source {
+            SourceState::Worktree => left_out_files(&self.repositories, project),
+            SourceState::Committed => Vec::new(),
+        }
     }
 
     /// Counts the files of a project that would be published.

@@ -47,6 +47,98 @@ fn deletion_of_a_mapped_file_must_be_committed() {
     assert_eq!(codex.paths(), tree);
 }
 
+/// What git has left out of the working tree, nobody has deleted.
+#[test]
+fn files_that_git_has_left_out_are_kept_in_the_codex() {
+    let (sandbox, codex) = world();
+    let ws = sandbox.path("ws");
+    for library in ["inner", "lib"] {
+        let directory = sandbox.path(library);
+        sandbox.write(&format!("{library}/{library}.md"), library);
+        sandbox.git(&directory, &["init", "-q", "-b", "main", "--template="]);
+        sandbox.git(&directory, &["add", "-A"]);
+        sandbox.git(&directory, &["commit", "-q", "-m", "one"]);
+    }
+    let inner = sandbox.path("inner");
+    sandbox.add_submodule(&sandbox.path("lib"), inner.to_str().unwrap(), "inner");
+    sandbox.git(&sandbox.path("lib"), &["commit", "-q", "-m", "inner"]);
+    let lib = sandbox.path("lib");
+    sandbox.add_submodule(&ws, lib.to_str().unwrap(), "alpha/docs/lib");
+    let lib_in_ws = sandbox.path("ws/alpha/docs/lib");
+    let populate = ["-c", "protocol.file.allow=always", "submodule", "-q"];
+    let update = [&populate[..], &["update", "--init"]].concat();
+    sandbox.git(&lib_in_ws, &update);
+    sandbox.write("ws/alpha/docs/deep/c.md", "c");
+    sandbox.write("ws/alpha/docs/deep/d.md", "d");
+    sandbox.write("ws/alpha/real/r.md", "r");
+    std::os::unix::fs::symlink("../real", sandbox.path("ws/alpha/docs/link")).unwrap();
+    sandbox.git(&ws, &["add", "-A"]);
+    sandbox.git(&ws, &["commit", "-q", "-m", "all"]);
+    dirty(&sandbox, "warn", &[]).code(0);
+    let published = codex.paths();
+    for path in ["lib/lib.md", "lib/inner/inner.md", "deep/c.md", "link/r.md"] {
+        let path = format!("projects/alpha/docs/{path}");
+        assert!(published.contains(&path), "{published:?}");
+    }
+
+    let deinit = ["submodule", "deinit", "-q", "--force"];
+    let kept = |steps: &dyn Fn(), expected: &str| {
+        steps();
+        sandbox.write("ws/alpha/docs/a.md", expected);
+        for arguments in [&["--dry-run"][..], &[]] {
+            let output = dirty(&sandbox, "warn", arguments).code(0);
+            assert!(
+                warnings(&output)
+                    .iter()
+                    .any(|warning| warning.contains(expected)),
+                "{expected}: {:?}",
+                warnings(&output)
+            );
+        }
+        assert_eq!(codex.paths(), published, "{expected}");
+    };
+    kept(
+        &|| {
+            sandbox.git(&lib_in_ws, &[&deinit[..], &["inner"]].concat());
+        },
+        "skipped the files below `docs/lib/inner`: the submodule is not checked out",
+    );
+    kept(
+        &|| {
+            sandbox.git(&ws, &[&deinit[..], &["alpha/docs/lib"]].concat());
+        },
+        "skipped the files below `docs/lib`: the submodule is not checked out",
+    );
+    let sparse = |patterns: &[&str]| {
+        let set = ["sparse-checkout", "set", "--no-cone", "/*"];
+        sandbox.git(&ws, &[&set[..], patterns].concat());
+    };
+    kept(
+        &|| sparse(&["!/alpha/docs/b.md"]),
+        "skipped `docs/b.md`: it is outside of the sparse checkout",
+    );
+    kept(
+        &|| sparse(&["!/alpha/docs/deep"]),
+        "skipped `docs/deep`: it is outside of the sparse checkout",
+    );
+    sandbox.git(&ws, &["sparse-checkout", "disable"]);
+
+    // As on a system without symlinks.
+    kept(
+        &|| {
+            sandbox.git(&ws, &["config", "core.symlinks", "false"]);
+            sandbox.remove("ws/alpha/docs/link");
+            sandbox.git(&ws, &["checkout", "--", "alpha/docs/link"]);
+        },
+        "skipped `docs/link`: git has checked out the symlink as a file",
+    );
+
+    // A file that was deleted next to them is deleted.
+    sandbox.remove("ws/alpha/docs/b.md");
+    dirty(&sandbox, "warn", &[]).code(0);
+    assert_eq!(codex.paths().len(), published.len() - 1);
+}
+
 #[test]
 fn files_that_are_not_committed_are_one_warning_per_project() {
     let (sandbox, codex) = world();

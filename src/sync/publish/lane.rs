@@ -113,6 +113,7 @@ impl Lane {
             Some(previous) => self.attempts.keep_plan(previous),
             None => self.warn_of_plan(request, scanned, warnings),
         }
+        scanned.warn_of_left_out(request, warnings);
         results.guards.warn(request, warnings);
         self.attempts.recognize(session, self.target)?;
         if !has_work {

@@ -293,6 +293,8 @@ fn plan_offline(request: &SyncRequest<'_>, run: &mut Run) -> Result<(), SyncErro
         }
         planned.warn_of_empty(request, &run.scanned, &mut run.outcome.warnings);
         planned.warn_of_own_directories(request, &mut run.outcome.warnings);
+        run.scanned
+            .warn_of_left_out(request, &mut run.outcome.warnings);
         run.checked.guards.warn(request, &mut run.outcome.warnings);
         lane.planned = Some(planned);
         lane.progress = LaneProgress::Done(state_of_plan(request));

@@ -15,7 +15,7 @@ use crate::interrupt::Interrupted;
 use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::{SyncError, Warning};
 use crate::paths::escaped;
-use crate::plan::{self, Decision, Listing, ProjectPlan, plan_id};
+use crate::plan::{Decision, Listing, ProjectPlan, plan_id};
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::{SyncRequest, Task};
 
@@ -125,8 +125,8 @@ pub(super) fn plan(
     Ok(planned)
 }
 
-/// Compares projects with `listings`, their files in the commit `base`, by index. This uses neither
-/// the network nor git, and writes nothing.
+/// Compares projects with `listings`, their files in the commit `base`, by index. This does not use the
+/// network, and writes nothing.
 #[tracing::instrument(level = "debug", name = "plan", skip_all, fields(projects = listings.len()))]
 pub(super) fn plan_on(
     request: &SyncRequest<'_>,
@@ -137,11 +137,7 @@ pub(super) fn plan_on(
     let decisions: BTreeMap<_, _> = listings
         .par_iter()
         .filter(|(index, _)| !scanned.failed.contains_key(index))
-        .map(|(index, listing)| {
-            let (project, snapshot) = (request.projects[*index], &scanned.snapshots[*index]);
-            let decision = plan::plan(project, snapshot, listing, request.deletes);
-            (*index, decision)
-        })
+        .map(|(index, listing)| (*index, scanned.decide(request, *index, listing)))
         .collect();
     Planned::new(request, decisions, listings, base)
 }

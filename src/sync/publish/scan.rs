@@ -1,13 +1,15 @@
 //! The first stage: reads and hashes the sources of all projects, once per run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 use std::sync::mpsc::Sender;
 
 use rayon::prelude::*;
 
 use crate::event::{Counter, Event, Stage};
 use crate::outcome::{SyncError, Warning};
-use crate::scan::{ScanError, Snapshot, StatCachePolicy, useless_patterns};
+use crate::plan::{Decision, Listing, plan};
+use crate::scan::{ScanError, Skipped, Snapshot, StatCachePolicy, useless_patterns};
 use crate::sync::request::{SyncRequest, Task};
 
 /// The sources of a run.
@@ -17,6 +19,10 @@ pub(super) struct Scanned {
     pub(super) snapshots: Vec<Snapshot>,
     /// The projects whose sources could not be read, by index, whether in the scan or later.
     pub(super) failed: BTreeMap<usize, ScanError>,
+    /// The paths of each project that git has left out of the working tree, once a plan needed them.
+    left_out: Vec<OnceLock<Vec<Skipped>>>,
+    /// The projects with a warning about such paths, by index.
+    warned: BTreeSet<usize>,
 }
 
 /// A project whose sources could no longer be read when its files were to be sent.
@@ -92,6 +98,9 @@ impl Scanned {
             }
             scanned.snapshots.push(snapshot);
         }
+        scanned
+            .left_out
+            .resize_with(scanned.snapshots.len(), OnceLock::new);
 
         let surveyed: Vec<_> = request
             .projects
@@ -105,5 +114,48 @@ impl Scanned {
             request.warn(warnings, useless.project, useless.message);
         }
         Ok(scanned)
+    }
+
+    /// Compares a project with its files in the codex. The index of its repository is only read if
+    /// anything would change: a file that is missing because git has left it out of the working
+    /// tree was not deleted.
+    pub(super) fn decide(
+        &self,
+        request: &SyncRequest<'_>,
+        index: usize,
+        listing: &Listing,
+    ) -> Decision {
+        let (project, snapshot) = (request.projects[index], &self.snapshots[index]);
+        let decision = plan(project, snapshot, listing, request.deletes);
+        if decision.plan().changes.is_empty() {
+            return decision;
+        }
+        let left_out = self.left_out[index].get_or_init(|| request.sources.left_out_files(project));
+        if left_out.is_empty() {
+            return decision;
+        }
+        plan(
+            project,
+            &snapshot.skipping(left_out),
+            listing,
+            request.deletes,
+        )
+    }
+
+    /// Warns about the paths that git has left out of the working tree, once per project.
+    pub(super) fn warn_of_left_out(
+        &mut self,
+        request: &SyncRequest<'_>,
+        warnings: &mut Vec<Warning>,
+    ) {
+        for (index, left_out) in self.left_out.iter().enumerate() {
+            let left_out = left_out.get().into_iter().flatten();
+            let mut left_out = left_out.peekable();
+            if left_out.peek().is_some() && self.warned.insert(index) {
+                for skipped in left_out {
+                    request.warn(warnings, Some(request.projects[index]), skipped.to_string());
+                }
+            }
+        }
     }
 }
