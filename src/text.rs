@@ -23,12 +23,24 @@ pub(crate) fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''").replace('!', r"'\!'"))
 }
 
+/// A text in the quotes of bash and zsh that have escape sequences.
+fn ansi_c_quoted(text: &str) -> String {
+    let escaped = |c: char| match c {
+        '\'' | '\\' => format!("\\{c}"),
+        '!' => r"\x21".to_owned(),
+        c if c.is_control() => format!(r"\u{:04x}", u32::from(c)),
+        c => c.to_string(),
+    };
+    format!("$'{}'", text.chars().map(escaped).collect::<String>())
+}
+
 /// A text as one word of a suggested command: quoted if it contains a character with a meaning for a
-/// shell.
+/// shell, and without control characters, which would have a meaning for the terminal.
 pub(crate) fn shell_word(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "._-/+=:,@%…".contains(c);
     match !text.is_empty() && text.chars().all(is_plain) {
         true => text.to_owned(),
+        false if text.contains(char::is_control) => ansi_c_quoted(text),
         false => shell_quoted(text),
     }
 }
@@ -48,6 +60,7 @@ mod tests {
     #[test]
     fn text_is_one_word_for_a_shell() {
         assert_eq!(shell_quoted("/a b'c!"), r"'/a b'\''c'\!''");
+        assert_eq!(shell_word("a'\\\n\u{1b}[2J"), r"$'a\'\\\u000a\u001b[2J'");
         for (path, word) in [
             ("../plan.json", "../plan.json"),
             ("-x.json", "./-x.json"),

@@ -195,7 +195,7 @@ impl SavedPlan {
             fields
                 .iter_mut()
                 .for_each(|(name, value)| match name.as_str() {
-                    // These are words of a command line, which are not shown.
+                    // These are words of a command line. A suggested command shows them quoted.
                     "options" => {}
                     _ => escape(value, false),
                 });

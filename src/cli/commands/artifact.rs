@@ -2,7 +2,7 @@
 //! `--plan-out FILE`, or the report of `--code-quality FILE`.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Path, PathBuf, is_separator};
 
 use super::{temporary_file, write_whole};
 use crate::cli::args::Format;
@@ -10,7 +10,7 @@ use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::cli::exit;
 use crate::outcome::SyncOutcome;
-use crate::paths::shown;
+use crate::paths::{FRACTARY_DIR, shown};
 use crate::platform;
 use crate::report::{ErrorReport, code_quality, page};
 use crate::saved_plan::document::SavedPlan;
@@ -206,6 +206,9 @@ impl ArtifactContents {
         let path = dunce::canonicalize(&path).unwrap_or(path);
 
         let rejected = |reason: &str| Err(self.unwritable(&name, reason, exit::USAGE));
+        if name.ends_with(is_separator) {
+            return rejected("the name of a file does not end with a slash");
+        }
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => return rejected("it is a directory"),
             Ok(meta) if !meta.is_file() => return rejected("it is not a regular file"),
@@ -218,6 +221,9 @@ impl ArtifactContents {
         }
         if path.iter().any(|part| part == ".git") {
             return rejected("it is in the directory of a git repository");
+        }
+        if is_of_configuration(&path) {
+            return rejected("it would be read as a file of the configuration");
         }
         if !self.may_replace(&path) {
             return rejected("it exists and is not a saved plan; remove it, or name another file");
@@ -260,4 +266,14 @@ impl ArtifactContents {
             ),
         }
     }
+}
+
+/// Whether the program would read a file as a part of the configuration.
+fn is_of_configuration(path: &Path) -> bool {
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        return false;
+    };
+    let is_config = name.as_encoded_bytes().starts_with(b"config.");
+    (is_config && directory.ends_with(FRACTARY_DIR))
+        || directory.ends_with(Path::new(FRACTARY_DIR).join("env"))
 }

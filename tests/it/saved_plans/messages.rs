@@ -91,12 +91,13 @@ fn wrong_usage() {
     let plan = ["sync", "--plan"];
     world.sandbox.write("other/.git/HEAD", "");
     world.sandbox.write("ws/alpha/docs/a.md", "a");
-    let cases: [(&[&str], &[&str]); 22] = [
+    let cases: [(&[&str], &[&str]); 23] = [
         (&["sync", "--all"], &["--plan-out", "../p"]),
         (&dry_run, &["--plan-out", ".."]),
         (&dry_run, &["--plan-out", "../none/p"]),
         (&dry_run, &["--plan-out", "../list.json"]),
         (&dry_run, &["--plan-out", ".fractary/config.yaml"]),
+        (&dry_run, &["--plan-out", "plan.json/"]),
         (&dry_run, &["--plan-out", "../other/.git/HEAD"]),
         (&dry_run, &["--plan-out", "alpha/docs/plan.json"]),
         (&dry_run, &["--plan-out", "/proc/plan.json"]),
