@@ -173,7 +173,7 @@ impl PackParts {
 
     /// Adds to the pack the trees and commits that this run created, up to `commit`. If `commit` was
     /// fetched, there are none.
-    pub(super) fn add_new(&mut self, store: &Store, commit: ObjectId) {
+    fn add_new(&mut self, store: &Store, commit: ObjectId) {
         let written = store.written();
         let own = written.iter().rfind(|pack| pack.contains(commit));
         let is_added = |path: &Path| self.parts.iter().any(|(added, _)| added == path);
@@ -183,15 +183,16 @@ impl PackParts {
         }
     }
 
-    /// Adds all objects of a pack.
-    pub(super) fn add_whole(&mut self, pack: &Path) -> io::Result<()> {
+    /// All objects of a pack.
+    pub(super) fn of_whole(pack: &Path) -> io::Result<Self> {
         let mut header = [0; HEADER];
         let mut file = File::open(pack)?;
         file.read_exact(&mut header)?;
         let count = u32::from_be_bytes([header[8], header[9], header[10], header[11]]);
         let end = file.metadata()?.len().saturating_sub(CHECKSUM);
-        self.add(pack, HEADER as u64..end, count);
-        Ok(())
+        let mut parts = Self::default();
+        parts.add(pack, HEADER as u64..end, count);
+        Ok(parts)
     }
 
     /// Adds a range of a pack with `count` objects. Adjacent ranges are joined.

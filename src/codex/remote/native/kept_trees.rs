@@ -1,8 +1,10 @@
 //! The trees of a remote's tip, kept between runs: if the tip is unchanged, a run fills its clone
 //! with them instead of fetching.
 //!
-//! The file contains the id of the tip, then a pack without blobs. The pack is indexed like one
-//! from a server, so a damaged file is detected and ignored.
+//! The file contains the id of the tip, the commit at which its history is cut, and packs without
+//! blobs, each after its length. The packs are indexed like those from a server, so a damaged file is
+//! detected and ignored. They stay separate because a server repeats trees when it sends more of the
+//! history, and no pack may contain an object twice.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -16,7 +18,7 @@ use crate::codex::store::Store;
 use crate::event::Silent;
 use crate::object::ObjectId;
 
-const HEAD: &[u8] = b"fractary-codex trees 1\n";
+const HEAD: &[u8] = b"fractary-codex trees 2\n";
 /// The maximum size of the file. Above it, a fetch costs little in comparison, and removes unused
 /// trees.
 const MAX_BYTES: u64 = 8 << 20;
@@ -25,8 +27,8 @@ const MAX_BYTES: u64 = 8 << 20;
 pub(super) struct KeptTrees {
     path: PathBuf,
     is_writable: bool,
-    /// The packs without blobs that this run has fetched, or the pack of an earlier run. Together
-    /// they contain all trees of the tip.
+    /// The packs without blobs that this run has fetched, or those of an earlier run. Together they
+    /// contain all trees of the tip.
     packs: Option<Vec<PathBuf>>,
 }
 
@@ -64,15 +66,20 @@ impl KeptTrees {
         if head != HEAD || kept != tip {
             return Ok(false);
         }
-        let mut pack = IncomingPack::new(store, Arc::new(Silent))?;
-        io::copy(&mut file, &mut pack)?;
-        let pack = pack.finish()?;
+        let mut packs = Vec::new();
+        let mut length = [0; 8];
+        while file.read_exact(&mut length).is_ok() {
+            let length = u64::from_be_bytes(length);
+            let mut pack = IncomingPack::new(store, Arc::new(Silent))?;
+            io::copy(&mut (&mut file).take(length), &mut pack)?;
+            packs.extend(pack.finish()?);
+        }
         // Without its commit, the pack does not belong to the tip.
         if store.read_commit(tip).is_none() {
             return Ok(false);
         }
         incoming_pack::set_shallow(store, &BTreeSet::from([cut]))?;
-        self.packs = pack.map(|pack| vec![pack]);
+        self.packs = Some(packs);
         tracing::debug!("the trees of the tip are known");
         Ok(true)
     }
@@ -105,14 +112,14 @@ impl KeptTrees {
 
     fn try_keep(&self, store: &Store, packs: &[PathBuf], tip: ObjectId) -> io::Result<()> {
         let shallow = incoming_pack::shallow(store).map_err(io::Error::from)?;
-        let mut parts = PackParts::default();
-        for pack in packs {
-            parts.add_whole(pack)?;
-        }
-        parts.add_new(store, tip);
+        let fetched = packs.iter().map(|pack| PackParts::of_whole(pack));
+        let mut packs = fetched.collect::<io::Result<Vec<_>>>()?;
+        let own = PackParts::of_push(store, &[tip], &[]);
+        packs.extend((own.count() > 0).then_some(own));
+        let length: u64 = packs.iter().map(PackParts::length).sum();
         // A history that is cut in several places, or not at all, is rare.
         let cut = match (shallow.first(), shallow.len()) {
-            (Some(cut), 1) if parts.length() <= MAX_BYTES => *cut,
+            (Some(cut), 1) if length <= MAX_BYTES => *cut,
             _ => return self.forget(),
         };
         let directory = self.path.parent().unwrap_or(&self.path);
@@ -121,7 +128,10 @@ impl KeptTrees {
         file.write_all(HEAD)?;
         file.write_all(&tip.0)?;
         file.write_all(&cut.0)?;
-        parts.write(&mut file)?;
+        for pack in packs {
+            file.write_all(&pack.length().to_be_bytes())?;
+            pack.write(&mut file)?;
+        }
         file.persist(&self.path)?;
         Ok(())
     }
