@@ -17,7 +17,7 @@ use crate::object::ObjectId;
 use crate::workspace::shards::Shard;
 
 pub(crate) use super::sync_preset::SyncPreset;
-pub(crate) use given_options::{GivenOption, OptionRole, shown_word};
+pub(crate) use given_options::{GivenOption, OptionRole, accepted_by, shown_word};
 pub(crate) use known_values::KnownValues;
 pub(crate) use output::{
     DocumentArgs, Format, LogFormat, OutputArgs, PlanFormat, PlanOutputArgs, When,

@@ -1,8 +1,11 @@
 //! The options that are given on the command line, for saved plans and suggested commands.
 
-use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command};
+use std::collections::BTreeSet;
 
+use clap::parser::ValueSource;
+use clap::{Arg, ArgMatches, Command, CommandFactory};
+
+use super::Cli;
 use crate::config::values::without_secrets;
 use crate::text::shell_word;
 
@@ -85,6 +88,22 @@ pub(super) fn of_target(program: &Command, matches: &ArgMatches) -> Vec<String> 
     direction.into_iter().chain(words).collect()
 }
 
+/// Those of the `words` of [`of_target`] that the command `name` accepts too.
+pub(crate) fn accepted_by<'w>(name: &str, words: &'w [String]) -> Vec<&'w str> {
+    let program = Cli::command();
+    let own = program.find_subcommand(name).into_iter();
+    let own = own.flat_map(Command::get_arguments);
+    let accepted = program.get_arguments().filter(|one| one.is_global_set());
+    let accepted: BTreeSet<String> = accepted.chain(own).map(option_name).collect();
+
+    let words = words.iter().map(String::as_str);
+    let is_accepted = |word: &&str| {
+        let option = word.trim_start_matches('\'').split('=').next();
+        option.is_some_and(|option| accepted.contains(option))
+    };
+    words.filter(is_accepted).collect()
+}
+
 /// An option as a word for a shell, without a value that can be secret.
 pub(crate) fn shown_word(word: &str) -> String {
     let Some(("--config", assignment)) = word.split_once('=') else {
@@ -104,17 +123,7 @@ fn given(argument: &Arg, matches: &ArgMatches) -> Option<GivenOption> {
     if matches.value_source(id) != Some(ValueSource::CommandLine) {
         return None;
     }
-    let mut value_names = argument.get_value_names().into_iter().flatten();
-    let name = match (
-        argument.get_long(),
-        argument.get_short(),
-        value_names.next(),
-    ) {
-        (Some(long), ..) => format!("--{long}"),
-        (None, Some(short), _) => format!("-{short}"),
-        (None, None, Some(name)) => name.to_string(),
-        (None, None, None) => id.to_owned(),
-    };
+    let name = option_name(argument);
     let words = match argument.get_action().takes_values() {
         false => vec![name.clone()],
         true => {
@@ -125,4 +134,19 @@ fn given(argument: &Arg, matches: &ArgMatches) -> Option<GivenOption> {
     };
     let role = OptionRole::of(id);
     Some(GivenOption { name, words, role })
+}
+
+/// The option without its value, such as `--include`.
+fn option_name(argument: &Arg) -> String {
+    let mut value_names = argument.get_value_names().into_iter().flatten();
+    match (
+        argument.get_long(),
+        argument.get_short(),
+        value_names.next(),
+    ) {
+        (Some(long), ..) => format!("--{long}"),
+        (None, Some(short), _) => format!("-{short}"),
+        (None, None, Some(name)) => name.to_string(),
+        (None, None, None) => argument.get_id().to_string(),
+    }
 }
