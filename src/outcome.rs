@@ -654,8 +654,23 @@ impl ProjectError {
 pub struct Warning {
     /// The affected project, if it is a single one.
     pub project: Option<ProjectName>,
+    /// What it is about.
+    pub subject: WarningSubject,
     /// The warning text.
     pub message: String,
+}
+
+/// What a warning is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WarningSubject {
+    /// A file that others have changed, which is in the [drift](crate::plan::ProjectPlan) of the
+    /// project's plan.
+    Drift,
+    /// A directory of [`SyncOutcome::orphans`].
+    Orphan,
+    /// Anything else.
+    Other,
 }
 
 /// The branches of a remote that lacks the branch of the codex.
@@ -666,11 +681,19 @@ pub struct ExistingBranches {
     pub default: Option<String>,
     /// All branches, with the default one.
     pub all: Vec<String>,
-    /// Whether a sync can create the missing branch: there is a branch to start from, or no commit at
-    /// all.
-    pub allow_creation: bool,
+    /// Whether the remote has no branch at all.
+    pub is_empty: bool,
     /// The environment whose configuration names the branch of the codex.
     pub environment: Option<String>,
+}
+
+impl ExistingBranches {
+    /// Whether a sync that publishes creates the missing branch: as the first branch of an empty
+    /// codex or, if `remote.create` is set, from the default branch.
+    #[must_use]
+    pub fn allow_creation(&self, is_set: bool) -> bool {
+        self.is_empty || (is_set && self.default.is_some())
+    }
 }
 
 /// An error that ends a run.

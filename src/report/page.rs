@@ -20,6 +20,7 @@ use crate::forge::web_page::WebPages;
 use crate::object::ObjectId;
 use crate::outcome::{
     LastSync, Orphan, ProjectReport, Proposal, SourceRevision, Status, SyncCommit, SyncOutcome,
+    WarningSubject,
 };
 use crate::paths::{CodexPath, escaped, join_below, shown};
 use crate::plan::Op;
@@ -43,18 +44,16 @@ pub(crate) fn page(
     all: bool,
 ) -> String {
     let links = PageLinks::new(outcome);
-    let orphans: Vec<_> = outcome.orphans.iter().map(ToString::to_string).collect();
     let (mut of_projects, mut others) = (BTreeMap::<_, Vec<_>>::new(), Vec::new());
     for warning in &outcome.warnings {
         let message = text(&warning.message);
         let reports = outcome.projects.iter();
         let mut reports = reports.filter(|report| Some(&report.name) == warning.project.as_ref());
-        match (&warning.project, reports.next()) {
+        match (warning.subject, &warning.project, reports.next()) {
             // The page has a list of these directories, and one of these files per project.
-            _ if orphans.contains(&warning.message) => {}
-            (_, Some(report)) if is_about_drift(&warning.message, report) => {}
-            (Some(name), Some(_)) => of_projects.entry(name).or_default().push(message),
-            (name, _) => others.push((name.as_ref().map(ToString::to_string), message)),
+            (WarningSubject::Orphan, ..) | (WarningSubject::Drift, _, Some(_)) => {}
+            (_, Some(name), Some(_)) => of_projects.entry(name).or_default().push(message),
+            (_, name, _) => others.push((name.as_ref().map(ToString::to_string), message)),
         }
     }
     let mut rows: Vec<_> = outcome
@@ -114,13 +113,6 @@ pub(crate) fn page(
     };
     // Writing to a string cannot fail.
     page.render().unwrap_or_default()
-}
-
-/// Whether a warning is about a file that others have changed.
-fn is_about_drift(message: &str, report: &ProjectReport) -> bool {
-    let drift = report.plan.iter().flat_map(|plan| &plan.drift);
-    let mut drift = drift.zip(report.to.iter().cycle());
-    drift.any(|(change, to)| message.starts_with(&change.description(to)))
 }
 
 /// The values of `templates/status.html`.

@@ -20,7 +20,7 @@ use crate::names::{CodexPath, ProjectName};
 use crate::object::ObjectId;
 use crate::outcome::{
     LastSync, OthersChange, ProjectOutcome, ProjectReport, ProjectSelection, Proposal, Pushed,
-    RecordedProblem, RemoteState, Status, SyncBranch, SyncOutcome, Warning,
+    RecordedProblem, RemoteState, Status, SyncBranch, SyncOutcome, Warning, WarningSubject,
 };
 use crate::report::ErrorReport;
 use crate::report::json::{
@@ -260,6 +260,7 @@ impl SavedPlan {
             let project = warning.project.as_deref().map(str::parse).transpose();
             Some(Warning {
                 project: project.ok()?,
+                subject: WarningSubject::Other,
                 message: warning.message.clone(),
             })
         });

@@ -14,7 +14,7 @@ use crate::codex::objects::sync_history::SyncHistory;
 use crate::codex::source_repository::SourceRepositories;
 use crate::names::ProjectName;
 use crate::object::ObjectId;
-use crate::outcome::{Orphan, SyncError, SyncOutcome};
+use crate::outcome::{Orphan, SyncError, SyncOutcome, WarningSubject};
 use crate::paths::CodexPath;
 use crate::state::State;
 use crate::workspace::{Project, PushBranches};
@@ -58,7 +58,8 @@ pub fn add_orphans(request: &SyncRequest<'_>, outcome: &mut SyncOutcome, history
             for (directory, candidate) in found {
                 let orphan = orphan(request, directory, candidate.project, &unpublished);
                 let message = orphan.to_string();
-                request.warn_of(&mut outcome.warnings, &orphan.project, message);
+                let subject = WarningSubject::Orphan;
+                request.warn_about(&mut outcome.warnings, &orphan.project, subject, message);
                 outcome.orphans.push(orphan);
             }
         }

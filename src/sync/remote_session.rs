@@ -264,22 +264,20 @@ pub(super) fn find_branches(
         };
         transport.refs(branches, OnSignal::Stop)
     })?;
-    let allow_creation = refs.is_empty || refs.head.is_some();
-    let is_usable = match sync_branches {
-        [] => refs.is_empty || (may_create && allow_creation),
-        _ => false,
-    };
-    if refs.tip.is_some() || is_usable {
+    if refs.tip.is_some() {
+        return Ok(refs);
+    }
+    let existing = Box::new(ExistingBranches {
+        default: refs.head.as_ref().map(|(name, _)| name.clone()),
+        all: refs.existing.clone(),
+        is_empty: refs.is_empty,
+        environment: request.workspace.environment_name.clone(),
+    });
+    if sync_branches.is_empty() && existing.allow_creation(may_create) {
         return Ok(refs);
     }
 
     let url = transport.url().to_string();
-    let existing = Box::new(ExistingBranches {
-        allow_creation,
-        default: refs.head.map(|(name, _)| name),
-        all: refs.existing,
-        environment: request.workspace.environment_name.clone(),
-    });
     let branch = refs.branch;
     Err(match (&remote.branch, sync_branches) {
         (None, _) if !refs.is_empty => SyncError::NoDefaultBranch { url, existing },

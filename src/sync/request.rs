@@ -13,7 +13,7 @@ use crate::environment::Environment;
 use crate::event::{Event, Reporter, Silent};
 use crate::interrupt::Interrupt;
 use crate::names::ProjectName;
-use crate::outcome::{SyncError, Warning};
+use crate::outcome::{SyncError, Warning, WarningSubject};
 use crate::paths::CodexPath;
 use crate::plan::DeletePolicy;
 use crate::workspace::{Project, PushBranches, Workspace};
@@ -209,7 +209,8 @@ impl<'w> SyncRequest<'w> {
         project: Option<&Project>,
         message: String,
     ) {
-        self.add_warning(warnings, project.map(|project| &project.name), message);
+        let project = project.map(|project| &project.name);
+        self.add_warning(warnings, project, WarningSubject::Other, message);
     }
 
     /// Like [`SyncRequest::warn`], for a project that may no longer be configured.
@@ -219,13 +220,25 @@ impl<'w> SyncRequest<'w> {
         project: &ProjectName,
         message: String,
     ) {
-        self.add_warning(warnings, Some(project), message);
+        self.warn_about(warnings, project, WarningSubject::Other, message);
+    }
+
+    /// Like [`SyncRequest::warn_of`], for a warning about something that the outcome also contains.
+    pub(super) fn warn_about(
+        &self,
+        warnings: &mut Vec<Warning>,
+        project: &ProjectName,
+        subject: WarningSubject,
+        message: String,
+    ) {
+        self.add_warning(warnings, Some(project), subject, message);
     }
 
     fn add_warning(
         &self,
         warnings: &mut Vec<Warning>,
         name: Option<&ProjectName>,
+        subject: WarningSubject,
         message: String,
     ) {
         let name = name.cloned();
@@ -235,6 +248,7 @@ impl<'w> SyncRequest<'w> {
         });
         warnings.push(Warning {
             project: name,
+            subject,
             message,
         });
     }

@@ -4,7 +4,7 @@ use crate::cli::args::Selection;
 use crate::cli::command_error::CommandError;
 use crate::cli::context::Context;
 use crate::config::Configuration;
-use crate::outcome::{ProjectSelection, Warning};
+use crate::outcome::{ProjectSelection, Warning, WarningSubject};
 use crate::sync::changed_since::changed_projects;
 use crate::sync::shard_weights::file_counts;
 use crate::sync::sources::Sources;
@@ -83,6 +83,7 @@ pub(super) fn narrow<'w>(
     summary.selected = selected.len();
     let warnings = warnings.into_iter().map(|message| Warning {
         project: None,
+        subject: WarningSubject::Other,
         message,
     });
     Ok(SelectedProjects {

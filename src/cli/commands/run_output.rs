@@ -12,7 +12,7 @@ use crate::cli::{error_report, exit};
 use crate::config::Configuration;
 use crate::event::{Event, Reporter};
 use crate::names::ProjectName;
-use crate::outcome::{ProjectOutcome, SyncOutcome, Warning};
+use crate::outcome::{ProjectOutcome, SyncOutcome, Warning, WarningSubject};
 use crate::report::human::View;
 use crate::report::json::SyncDocument;
 use crate::report::ndjson::Lines;
@@ -72,6 +72,7 @@ impl RunOutput {
     ) -> Vec<Warning> {
         let configuration = configuration.warnings().map(|message| Warning {
             project: None,
+            subject: WarningSubject::Other,
             message,
         });
         let warnings: Vec<_> = configuration.chain(selection).collect();

@@ -12,7 +12,7 @@ const MAX_BRANCHES: usize = 5;
 pub(super) fn creation_hint(branch: &str, existing: &ExistingBranches, is_created: bool) -> String {
     let branch = escaped(branch.as_bytes());
     match is_created {
-        _ if !existing.allow_creation => format!(
+        _ if !existing.allow_creation(true) => format!(
             "create `{branch}` on the server: a sync does not create it, because HEAD names no existing branch to start from"
         ),
         true => format!("the next sync that publishes creates `{branch}`"),

@@ -203,7 +203,7 @@ fn hints(error: &SyncError) -> Vec<String> {
         ],
         SyncError::NothingToMergeInto { branch, existing, .. } => {
             let branch = escaped(branch.as_bytes());
-            let creation = match existing.allow_creation {
+            let creation = match existing.allow_creation(true) {
                 true => format!(
                     "create `{branch}` on the server, or with a first sync with `--push-mode direct --config remote.create=true`"
                 ),

@@ -16,7 +16,7 @@ use crate::codex::objects::tree::entry_at;
 use crate::config::OnDrift;
 use crate::interrupt::Interrupted;
 use crate::object::ObjectId;
-use crate::outcome::{ProjectOutcome, ProjectReport, SyncError, Warning};
+use crate::outcome::{ProjectOutcome, ProjectReport, SyncError, Warning, WarningSubject};
 use crate::paths::escaped;
 use crate::plan::{Decision, Entry, Listing, OthersChange, ProjectPlan, Withheld};
 use crate::state::State;
@@ -316,7 +316,7 @@ pub(super) fn warn_of_drift(
     let fate = fate_of_drift(report);
     for change in &plan.drift {
         let message = format!("{}; it {fate}", change.description(to));
-        request.warn_of(warnings, &report.name, message);
+        request.warn_about(warnings, &report.name, WarningSubject::Drift, message);
     }
 }
 
