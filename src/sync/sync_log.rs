@@ -3,6 +3,7 @@
 //! Every user with write access can write the trailers of a sync by hand. The values are therefore
 //! only shown.
 
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
@@ -185,11 +186,49 @@ impl FoundSyncs {
                     transport.fetch(&store, &[branch], depth, OnSignal::Stop)
                 })?;
         }
+        let trees = RecentTrees::new(&store);
         for sync in &mut self.syncs {
             // A tree that is missing is not an error: the branch may have moved between the fetches.
-            sync.counts = sync.counted(&store).ok().flatten();
+            sync.counts = sync.counted(&trees).ok().flatten();
         }
         Ok(())
+    }
+}
+
+/// The trees that were read last. A commit shares most of its trees with its parent, which is often
+/// the next sync.
+struct RecentTrees<'s> {
+    store: &'s Store,
+    read: RefCell<HashMap<ObjectId, Vec<u8>>>,
+    /// The size of the trees in `read`, in bytes.
+    size: Cell<usize>,
+}
+
+impl<'s> RecentTrees<'s> {
+    /// The maximum size of the trees to keep, in bytes.
+    const MAX_SIZE: usize = 8 << 20;
+
+    fn new(store: &'s Store) -> Self {
+        Self {
+            store,
+            read: RefCell::default(),
+            size: Cell::default(),
+        }
+    }
+
+    fn read(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
+        let mut read = self.read.borrow_mut();
+        if let Some(tree) = read.get(&id) {
+            return Ok(tree.clone());
+        }
+        let tree = self.store.read_tree(id)?;
+        if self.size.get() > Self::MAX_SIZE {
+            read.clear();
+            self.size.set(0);
+        }
+        self.size.set(self.size.get() + tree.len());
+        read.insert(id, tree.clone());
+        Ok(tree)
     }
 }
 
@@ -240,11 +279,11 @@ impl<'w> ProjectDirectories<'w> {
 impl LoggedSync {
     /// Compares the directory of the project with that of the first parent. `None` if there are no
     /// differences: then the project had another directory.
-    fn counted(&self, store: &Store) -> Result<Option<[u64; 3]>, TreeError> {
+    fn counted(&self, trees: &RecentTrees<'_>) -> Result<Option<[u64; 3]>, TreeError> {
         let Some(directory) = &self.directory else {
             return Ok(None);
         };
-        let read = |id| store.read_tree(id);
+        let read = |id| trees.read(id);
         let tree_in = |root| -> Result<_, TreeError> {
             let entry = entry_at(&read, root, directory.as_bstr())?;
             Ok(entry.and_then(|(mode, id)| (mode == Mode::Directory).then_some(id)))
@@ -253,7 +292,7 @@ impl LoggedSync {
 
         let after = tree_in(self.commit.tree)?;
         let before = match self.commit.parents.first() {
-            Some(parent) => tree_in(store.root_tree(*parent)?)?,
+            Some(parent) => tree_in(trees.store.root_tree(*parent)?)?,
             None => None,
         };
         let counts = match (before, after) {
