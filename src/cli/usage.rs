@@ -58,8 +58,14 @@ pub(super) fn handle_clap_error(
         None => usage_error_of(error, command.as_deref()),
     };
 
-    if let Some("sync" | "status" | "retire" | "rename" | "doctor") = command.as_deref() {
+    let writes_outputs = matches!(
+        command.as_deref(),
+        Some("sync" | "status" | "retire" | "rename" | "doctor")
+    );
+    if writes_outputs || command.as_deref() == Some("plan") {
         step.write_summary(|command, _| step_summary::of_failure(command, &usage_error.report));
+    }
+    if writes_outputs {
         step.write_outputs(None, exit::USAGE);
     }
     match words.format() {

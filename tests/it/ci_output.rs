@@ -51,6 +51,7 @@ fn summary_has_a_section_per_run() {
     step(&world, &["status"], &[("GITHUB_ACTION", "__run")]).code(1);
     step(&world, &["sync", "--all", "--config=jobs=many"], &[]).code(3);
     step(&world, &["sync", "--bogus"], &[]).code(2);
+    step(&world, &["plan", "show", "--bogus"], &[]).code(2);
     step(&world, &["doctor"], &[]).code(1);
     // A commit is a link if the forge of the codex is known. The URL is one of the forge, and git's
     // configuration rewrites it.
