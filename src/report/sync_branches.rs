@@ -138,10 +138,14 @@ pub(super) fn proposal(proposal: &Proposal) -> String {
         ProposalState::Updated => "updated",
         ProposalState::Unchanged | ProposalState::PushedOnly => "open",
     };
-    let since = proposal.created.as_deref().map(shown);
-    let since = match (proposal.state, since) {
+    // The time of day is in the JSON document.
+    let day = proposal.created.as_deref().map(|created| {
+        let day = created.split_once('T').map_or(created, |(day, _)| day);
+        shown(day)
+    });
+    let since = match (proposal.state, day) {
         (ProposalState::Created, _) | (_, None) => String::new(),
-        (_, Some(created)) => format!(", waiting for review since {created}"),
+        (_, Some(day)) => format!(", waiting for review since {day}"),
     };
     format!("pull request {number} {verb}: {url} (`{branch}`{since})")
 }
