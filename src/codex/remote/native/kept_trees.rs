@@ -1,10 +1,10 @@
 //! The trees of a remote's tip, kept between runs: if the tip is unchanged, a run fills its clone
 //! with them instead of fetching.
 //!
-//! The file contains the id of the tip, the commit at which its history is cut, and packs without
-//! blobs, each after its length. The packs are indexed like those from a server, so a damaged file is
-//! detected and ignored. They stay separate because a server repeats trees when it sends more of the
-//! history, and no pack may contain an object twice.
+//! The file contains the id of the tip, the commits at which its history is cut after their number,
+//! and packs without blobs, each after its length. The packs are indexed like those from a server, so
+//! a damaged file is detected and ignored. They stay separate because a server repeats trees when it
+//! sends more of the history, and no pack may contain an object twice.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -57,17 +57,21 @@ impl KeptTrees {
             return Ok(false);
         };
         let mut head = vec![0; HEAD.len()];
-        let mut ids = [ObjectId([0; 20]); 2];
+        let mut kept = ObjectId([0; 20]);
+        let mut length = [0; 8];
         file.read_exact(&mut head)?;
-        for id in &mut ids {
-            file.read_exact(&mut id.0)?;
-        }
-        let [kept, cut] = ids;
+        file.read_exact(&mut kept.0)?;
+        file.read_exact(&mut length)?;
         if head != HEAD || kept != tip {
             return Ok(false);
         }
+        let mut cut = BTreeSet::new();
+        for _ in 0..u64::from_be_bytes(length) {
+            let mut id = ObjectId([0; 20]);
+            file.read_exact(&mut id.0)?;
+            cut.insert(id);
+        }
         let mut packs = Vec::new();
-        let mut length = [0; 8];
         while file.read_exact(&mut length).is_ok() {
             let length = u64::from_be_bytes(length);
             let mut pack = IncomingPack::new(store, Arc::new(Silent))?;
@@ -78,7 +82,7 @@ impl KeptTrees {
         if store.read_commit(tip).is_none() {
             return Ok(false);
         }
-        incoming_pack::set_shallow(store, &BTreeSet::from([cut]))?;
+        incoming_pack::set_shallow(store, &cut)?;
         self.packs = Some(packs);
         tracing::debug!("the trees of the tip are known");
         Ok(true)
@@ -117,17 +121,18 @@ impl KeptTrees {
         let own = PackParts::of_push(store, &[tip], &[]);
         packs.extend((own.count() > 0).then_some(own));
         let length: u64 = packs.iter().map(PackParts::length).sum();
-        // A history that is cut in several places, or not at all, is rare.
-        let cut = match (shallow.first(), shallow.len()) {
-            (Some(cut), 1) if length <= MAX_BYTES => *cut,
-            _ => return self.forget(),
-        };
+        if length > MAX_BYTES {
+            return self.forget();
+        }
         let directory = self.path.parent().unwrap_or(&self.path);
         fs::create_dir_all(directory)?;
         let mut file = tempfile::NamedTempFile::new_in(directory)?;
         file.write_all(HEAD)?;
         file.write_all(&tip.0)?;
-        file.write_all(&cut.0)?;
+        file.write_all(&(shallow.len() as u64).to_be_bytes())?;
+        for cut in &shallow {
+            file.write_all(&cut.0)?;
+        }
         for pack in packs {
             file.write_all(&pack.length().to_be_bytes())?;
             pack.write(&mut file)?;
