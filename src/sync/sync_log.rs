@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use bstr::ByteSlice;
+use bstr::{BStr, ByteSlice};
 
 use super::commit_search::search_commits;
 use super::former_directory::default_directory;
@@ -300,13 +300,16 @@ impl LoggedSync {
             (None, Some(after)) => [count(after)?, 0, 0],
             (Some(before), None) => [0, 0, count(before)?],
             (Some(before), Some(after)) => {
-                let deleted = changes(&read, after, before)?;
+                let was_file = |path: &BStr| {
+                    let entry = entry_at(&read, before, path)?;
+                    Ok::<_, TreeError>(entry.is_some_and(|(mode, _)| mode != Mode::Directory))
+                };
                 let mut counts = [0; 3];
                 for (path, change) in changes(&read, before, after)? {
-                    let kind = match (change, deleted.get(path.as_bstr())) {
-                        (None, _) => 2,
-                        (Some(_), Some(None)) => 0,
-                        (Some(_), _) => 1,
+                    let kind = match change {
+                        None => 2,
+                        Some(_) if was_file(path.as_bstr())? => 1,
+                        Some(_) => 0,
                     };
                     counts[kind] += 1;
                 }
