@@ -15,7 +15,7 @@ use crate::workspace::Project;
 /// Returns what git has left out of the working tree below the root of a project, as far as the
 /// project's patterns claim it. Nothing is known about a repository whose index cannot be read.
 pub(crate) fn left_out_files(repositories: &SourceRepositories, project: &Project) -> Vec<Skipped> {
-    let mut search = Search {
+    let mut search = LeftOutSearch {
         repositories,
         project,
         found: Vec::new(),
@@ -33,13 +33,13 @@ pub(crate) fn left_out_files(repositories: &SourceRepositories, project: &Projec
     search.found
 }
 
-struct Search<'s> {
+struct LeftOutSearch<'s> {
     repositories: &'s SourceRepositories,
     project: &'s Project,
     found: Vec<Skipped>,
 }
 
-impl Search<'_> {
+impl LeftOutSearch<'_> {
     /// Searches the directory `below` of a repository, which is at `at` in the project.
     fn collect(&mut self, repository: &SourceRepository, below: &BStr, at: &BStr) {
         let Ok(index) = repository.index() else {

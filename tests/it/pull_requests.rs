@@ -664,7 +664,7 @@ fn status_shows_open_pull_requests_and_writes_nothing() {
             .lines()
             .find(|line| line.starts_with("pull request 1 open"));
         let line = line.unwrap_or_else(|| panic!("{}", output.stdout));
-        assert!(line.contains("since 2026-11-26T11:00:00Z"), "{line}");
+        assert!(line.contains("since 2026-11-26"), "{line}");
         let page = hosted.run(&["status", "--all", "--html", "-"], &[]).code(0);
         assert!(
             page.stdout.contains(">pull request 1</a>"),

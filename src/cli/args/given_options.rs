@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command, CommandFactory};
+use clap::{Arg, ArgMatches, Command};
 
-use super::Cli;
 use crate::config::values::without_secrets;
 use crate::text::shell_word;
 
@@ -88,9 +87,8 @@ pub(super) fn of_target(program: &Command, matches: &ArgMatches) -> Vec<String> 
     direction.into_iter().chain(words).collect()
 }
 
-/// Those of the `words` of [`of_target`] that the command `name` accepts too.
-pub(crate) fn accepted_by<'w>(name: &str, words: &'w [String]) -> Vec<&'w str> {
-    let program = Cli::command();
+/// Those of the `words` of [`of_target`] that the command `name` of `program` accepts too.
+pub(crate) fn accepted_by<'w>(program: &Command, name: &str, words: &'w [String]) -> Vec<&'w str> {
     let own = program.find_subcommand(name).into_iter();
     let own = own.flat_map(Command::get_arguments);
     let accepted = program.get_arguments().filter(|one| one.is_global_set());
@@ -98,7 +96,7 @@ pub(crate) fn accepted_by<'w>(name: &str, words: &'w [String]) -> Vec<&'w str> {
 
     let words = words.iter().map(String::as_str);
     let is_accepted = |word: &&str| {
-        let option = word.trim_start_matches('\'').split('=').next();
+        let option = word.trim_start_matches(['$', '\'']).split('=').next();
         option.is_some_and(|option| accepted.contains(option))
     };
     words.filter(is_accepted).collect()

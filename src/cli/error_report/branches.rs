@@ -1,6 +1,6 @@
 //! Branches of the codex that do not exist.
 
-use super::listed;
+use super::wording::listed;
 use crate::config::tree::key_path;
 use crate::outcome::ExistingBranches;
 use crate::paths::escaped;

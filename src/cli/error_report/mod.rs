@@ -15,6 +15,7 @@
 //! | [`selection`] | errors before a run: of the configuration, and of the selection of projects |
 //! | [`signatures`] | errors of signing |
 //! | [`storage`] | errors of the local cache and of the clone of the codex |
+//! | [`wording`] | lists of names, and the causes of an error |
 
 mod branches;
 mod documents;
@@ -25,15 +26,13 @@ mod remotes;
 mod selection;
 mod signatures;
 mod storage;
-
-use std::error::Error;
+mod wording;
 
 use crate::codex::remote::RejectionKind;
 use crate::codex::remote::server_message::marked;
 use crate::config::Direction;
 use crate::outcome::{Pushed, SyncError, SyncOutcome};
 use crate::paths::escaped;
-use crate::platform;
 use crate::report::ErrorReport;
 use crate::text::shell_word;
 
@@ -47,9 +46,7 @@ pub(super) use selection::{of_changed_since, of_configuration, of_former_directo
 use signatures::{signing_hints, signing_kind};
 pub(super) use storage::of_cache;
 use storage::{cache_kind_and_hint, store_hint, store_kind};
-
-/// The maximum number of entries in a list of names or differences.
-const MAX_LISTED: usize = 20;
+use wording::{MAX_LISTED, sources};
 
 /// Reports the error that ended a run, if there was one.
 ///
@@ -290,25 +287,4 @@ fn dry_run(options: &[String]) -> String {
         "`fractary-codex sync {}--dry-run`",
         options.collect::<String>()
     )
-}
-
-/// The messages of an error's sources, outermost first.
-fn sources(error: &dyn Error) -> Vec<String> {
-    let chain = std::iter::successors(error.source(), |error: &&(dyn Error + 'static)| {
-        (*error).source()
-    });
-    let of_system = |error: &(dyn Error + 'static)| error.downcast_ref().map(platform::words_of);
-    chain
-        .map(|error| of_system(error).unwrap_or_else(|| error.to_string()))
-        .collect()
-}
-
-/// Names up to `max` of them, and the number of the others.
-fn listed(names: &[String], max: usize) -> String {
-    let shown = names.iter().take(max).map(|name| format!("`{name}`"));
-    let shown = shown.collect::<Vec<_>>().join(", ");
-    match names.len().saturating_sub(max) {
-        0 => shown,
-        omitted => format!("{shown} and {omitted} more"),
-    }
 }

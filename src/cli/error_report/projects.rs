@@ -2,10 +2,12 @@
 
 use std::io;
 
+use clap::CommandFactory;
+
 use super::rejections::{NESTED_BRANCH_HINT, SIZE_LIMIT_HINT, rejection_kind};
 use super::storage::{cache_kind_and_hint, refusal_hints};
-use super::{MAX_LISTED, sources};
-use crate::cli::args::accepted_by;
+use super::wording::{MAX_LISTED, sources};
+use crate::cli::args::{Cli, accepted_by};
 use crate::codex::remote::server_message::marked;
 use crate::codex::remote::{Rejection, RejectionKind};
 use crate::config::Direction;
@@ -224,7 +226,7 @@ fn withheld_hint(project: &ProjectReport, reason: &Withheld, target: &[String]) 
 /// The way to move the files of a project that has another directory in the codex, whose path differs
 /// from that of the project only in case. The command repeats the options of `target` that it accepts.
 fn move_hint(name: &ProjectName, other: &OtherDirectory, target: &[String]) -> String {
-    let repeated = accepted_by("rename", target).into_iter();
+    let repeated = accepted_by(&Cli::command(), "rename", target).into_iter();
     let repeated: String = repeated.map(|word| format!(" {word}")).collect();
     let path = &other.path;
     match &other.left_by {

@@ -1,7 +1,7 @@
 //! Errors before a run: of the configuration, of the selection of projects, and of the former directory
 //! of a project.
 
-use super::{MAX_LISTED, listed};
+use super::wording::{MAX_LISTED, listed};
 use crate::config::problem::Problems;
 use crate::report::ErrorReport;
 use crate::report::issue::{Issue, IssueSeverity};

@@ -5,7 +5,7 @@ use std::io;
 
 use bstr::BString;
 
-use super::sources;
+use super::wording::sources;
 use crate::cache::{CONTROL, CacheError, Refusal, RefusalKind};
 use crate::codex::store::StoreError;
 use crate::paths::shown;

@@ -18,14 +18,14 @@ use crate::workspace::Project;
 #[derive(Default)]
 pub(super) struct GuardResults {
     /// The warnings that were not shown yet.
-    warnings: Vec<(WarningSubject, String)>,
+    warnings: Vec<(GuardSubject, String)>,
     /// The subjects of all warnings. Each has one in a run.
-    warned: BTreeSet<WarningSubject>,
+    warned: BTreeSet<GuardSubject>,
 }
 
 /// The thing that a warning is about.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum WarningSubject {
+enum GuardSubject {
     /// A project, by index.
     Project(usize),
     /// A repository, which can contain many projects.
@@ -35,7 +35,7 @@ enum WarningSubject {
 /// The result of the guards of one project.
 enum Guarded {
     Passed,
-    Warned(WarningSubject, String),
+    Warned(GuardSubject, String),
     Withheld(Withheld),
 }
 
@@ -70,8 +70,8 @@ impl GuardResults {
     pub(super) fn warn(&mut self, request: &SyncRequest<'_>, warnings: &mut Vec<Warning>) {
         for (subject, message) in std::mem::take(&mut self.warnings) {
             let project = match subject {
-                WarningSubject::Project(index) => Some(request.projects[index]),
-                WarningSubject::Repository(_) => None,
+                GuardSubject::Project(index) => Some(request.projects[index]),
+                GuardSubject::Repository(_) => None,
             };
             request.warn(warnings, project, message);
         }
@@ -99,7 +99,7 @@ fn guarded(request: &SyncRequest<'_>, index: usize, plan: &ProjectPlan) -> Guard
     };
     let unreadable = |error: UnreadableRepository| {
         let reason = error.to_string();
-        unknown(WarningSubject::Repository(error), reason)
+        unknown(GuardSubject::Repository(error), reason)
     };
     // The commits of a run warn of such a repository, because their trailers need it.
     let is_reported = is_lenient && !request.dry_run && request.workspace.commit.trailers;
@@ -114,7 +114,7 @@ fn guarded(request: &SyncRequest<'_>, index: usize, plan: &ProjectPlan) -> Guard
         Err(_) if is_reported => return Guarded::Passed,
         Err(error) => return unreadable(error),
     };
-    let subject = WarningSubject::Project(index);
+    let subject = GuardSubject::Project(index);
     match uncommitted_files(&repository, head.as_ref(), project, plan) {
         Ok(files) if files.count() == 0 => Guarded::Passed,
         Ok(files) if is_lenient => Guarded::Warned(subject, files.to_string()),
