@@ -509,8 +509,10 @@ impl<'s> SkippedSources<'s> {
                 || (self.sources.contains_key(source.as_bstr()) && keeps(&source))
         };
 
+        let is_root_skipped = self.sources.contains_key(BStr::new(""));
         !self.sources.is_empty()
-            && (self.destinations.contains(path.as_bytes())
+            && (is_root_skipped
+                || self.destinations.contains(path.as_bytes())
                 || project.claims.sources(path).into_iter().any(is_skipped))
     }
 }

@@ -45,6 +45,9 @@ impl LeftOutSearch<'_> {
         let Ok(index) = repository.index() else {
             return;
         };
+        if index.is_in_sparse_directory(below) {
+            return self.skip(at.to_owned(), SkipReason::OutsideSparseCheckout);
+        }
         let inside = |path: &BStr| {
             let path = path.strip_prefix(below.as_bytes()).unwrap_or(path);
             let path = path.strip_prefix(b"/").unwrap_or(path);

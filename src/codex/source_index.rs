@@ -97,6 +97,20 @@ impl SourceIndex {
         Some(self.tracked(entry))
     }
 
+    /// Whether a directory is in one that git leaves out of the working tree as a whole, as only a sparse
+    /// index says it.
+    pub(super) fn is_in_sparse_directory(&self, directory: &BStr) -> bool {
+        let slashes = directory.find_iter(b"/");
+        let mut above = slashes
+            .chain([directory.len()])
+            .map(|end| &directory[..end]);
+        above.any(|above| {
+            let path = [above.as_bytes(), b"/"].concat();
+            let entry = self.entry(path.as_bstr());
+            entry.is_some_and(|entry| entry.is_outside_sparse_checkout())
+        })
+    }
+
     fn tracked<'i>(&'i self, entry: &'i Entry) -> TrackedEntry<'i> {
         TrackedEntry {
             path: entry.path(&self.file),

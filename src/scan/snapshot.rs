@@ -62,7 +62,8 @@ pub struct SourceFile {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Skipped {
-    /// The path below the root: a file, or a directory with everything below it.
+    /// The path below the root: a file, or a directory with everything below it. The root itself is
+    /// empty.
     pub source: BString,
     /// The reason.
     pub reason: SkipReason,
@@ -130,6 +131,7 @@ impl fmt::Display for Skipped {
             SkipReason::Preserved | SkipReason::Submodule | SkipReason::SubmoduleLeftOut => {
                 write!(f, "skipped the files below `{source}`")?
             }
+            _ if self.source.is_empty() => f.write_str("skipped the root")?,
             _ => write!(f, "skipped `{source}`")?,
         }
         write!(f, ": {}", self.reason)

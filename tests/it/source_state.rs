@@ -83,6 +83,7 @@ fn files_that_git_has_left_out_are_kept_in_the_codex() {
 
     let deinit = ["submodule", "deinit", "-q", "--force"];
     let kept = |steps: &dyn Fn(), expected: &str| {
+        let published = codex.paths();
         steps();
         sandbox.write("ws/alpha/docs/a.md", expected);
         for arguments in [&["--dry-run"][..], &[]] {
@@ -122,6 +123,39 @@ fn files_that_git_has_left_out_are_kept_in_the_codex() {
         "skipped `docs/deep`: it is outside of the sparse checkout",
     );
     sandbox.git(&ws, &["sparse-checkout", "disable"]);
+
+    // The index has one entry for the directory that contains the root.
+    let beta = ["--config", "projects.beta={}"];
+    sandbox.write("ws/beta/docs/x.md", "x");
+    sandbox.write("ws/beta/docs/y.md", "y");
+    sandbox.git(&ws, &["add", "beta"]);
+    sandbox.git(&ws, &["commit", "-q", "-m", "beta"]);
+    dirty(&sandbox, "warn", &beta).code(0);
+    let cone = [
+        "sparse-checkout",
+        "set",
+        "--cone",
+        "--sparse-index",
+        ".fractary",
+    ];
+    sandbox.git(&ws, &cone);
+    sandbox.write("ws/beta/docs/new.md", "new");
+    sandbox.write("ws/alpha/docs/a.md", "a");
+    let output = dirty(&sandbox, "warn", &beta).code(0);
+    let expected = "skipped the root: it is outside of the sparse checkout";
+    assert!(
+        warnings(&output).iter().any(|warning| warning == expected),
+        "{:?}",
+        warnings(&output)
+    );
+    for name in ["new", "x", "y"] {
+        let path = format!("projects/beta/docs/{name}.md");
+        assert!(codex.paths().contains(&path), "{name}");
+    }
+    sandbox.remove("ws/beta");
+    sandbox.remove("ws/alpha/docs/a.md");
+    sandbox.git(&ws, &["sparse-checkout", "disable"]);
+    let published = codex.paths();
 
     // As on a system without symlinks.
     kept(
