@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use cap_std::fs::Dir;
+
 use super::authorship::Authorship;
 use super::orphans::orphans;
 use super::remote_session::{RemoteSession, connect};
@@ -496,17 +498,7 @@ fn push_permission(request: &SyncRequest<'_>, session: &RemoteSession) -> Verdic
         session.transport.would_push(store, update)
     });
     match reply {
-        Ok(Ok(PushReply::Accepted { .. })) => match bypassed_rules(request, session) {
-            Some(message) => Verdict::Warning {
-                message: format!("the last push bypassed rules of its branch: {message}"),
-                hint: "use credentials without the right to bypass rules, or nothing that they push is reviewed"
-                    .to_owned(),
-            },
-            None => Verdict::Ok(
-                "allowed (server hooks and branch protection are only checked on a real push)"
-                    .to_owned(),
-            ),
-        },
+        Ok(Ok(PushReply::Accepted { .. })) => accepted(request, session),
         Ok(Ok(PushReply::Rejected(rejection))) => Verdict::Warning {
             message: format!("would be rejected: {}", rejection.reason),
             hint: "run the check again".to_owned(),
@@ -517,6 +509,45 @@ fn push_permission(request: &SyncRequest<'_>, session: &RemoteSession) -> Verdic
         Ok(Err(error) | Ok(PushReply::Lost(error))) => Verdict::Failed(error.into()),
         Err(error) => Verdict::Failed(error),
     }
+}
+
+/// The verdict if the remote would accept a push.
+fn accepted(request: &SyncRequest<'_>, session: &RemoteSession) -> Verdict {
+    if let Some(reason) = unwritable_directory(&request.workspace.remote.url) {
+        return Verdict::Warning {
+            message: format!("would be rejected: {reason}"),
+            hint: "give this user the permission to write to the codex".to_owned(),
+        };
+    }
+    match bypassed_rules(request, session) {
+        Some(message) => Verdict::Warning {
+            message: format!("the last push bypassed rules of its branch: {message}"),
+            hint: "use credentials without the right to bypass rules, or nothing that they push is reviewed"
+                .to_owned(),
+        },
+        None => Verdict::Ok(
+            "allowed (server hooks and branch protection are only checked on a real push)"
+                .to_owned(),
+        ),
+    }
+}
+
+/// Says which directory of a codex on this machine this user cannot write to. git only notices that
+/// when it receives objects.
+fn unwritable_directory(url: &RemoteUrl) -> Option<String> {
+    let path = url.local_path()?;
+    let places = [path.join(".git"), path.to_owned()];
+    let repository = places.iter().find(|place| place.join("objects").is_dir())?;
+    ["objects", "refs"].iter().find_map(|name| {
+        let directory = repository.join(name);
+        let opened = Dir::open_ambient_dir(&directory, cap_std::ambient_authority());
+        let writable = opened.and_then(|opened| platform::check_writable(&opened));
+        let reason = platform::words_of(&writable.err()?);
+        Some(format!(
+            "`{}` cannot be written: {reason}",
+            shown(&directory)
+        ))
+    })
 }
 
 /// The server's message that the last push of this workspace bypassed rules of a branch.

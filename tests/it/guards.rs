@@ -165,7 +165,7 @@ fn unreadable_file_or_root_fails_only_its_project() {
         assert!(given.success());
         executable::copy(Path::new(program), &program_of_nobody);
     }
-    let sync = |arguments: &[&str]| {
+    let run = |arguments: &[&str]| {
         let mut command = if is_root {
             let mut command = sandbox.command("setpriv");
             command
@@ -175,11 +175,11 @@ fn unreadable_file_or_root_fails_only_its_project() {
         } else {
             sandbox.command(program)
         };
-        command.args(["sync", "--all"]).args(arguments);
-        sandbox.finish(command).code(1)
+        command.args(arguments);
+        sandbox.finish(command)
     };
 
-    let output = sync(&["--json"]).json();
+    let output = run(&["sync", "--all", "--json"]).code(1).json();
     assert_eq!(output["projects"][0]["error"]["kind"], "read");
     assert_eq!(output["projects"][1]["status"], "synced");
     assert_eq!(output["projects"][0]["changes"], json!([]));
@@ -187,7 +187,7 @@ fn unreadable_file_or_root_fails_only_its_project() {
 
     // The same for a root. It is not missing.
     sandbox.set_mode("ws/alpha", 0o000);
-    let output = sync(&[]);
+    let output = run(&["sync", "--all"]).code(1);
     sandbox.set_mode("ws/alpha", 0o755);
     assert!(
         output.stdout.contains("failed: root unreadable"),
@@ -198,6 +198,18 @@ fn unreadable_file_or_root_fails_only_its_project() {
         output.stderr.contains("ws/alpha` cannot be read"),
         "{}",
         output.stderr
+    );
+
+    // A codex that this user cannot write to.
+    sandbox.set_mode("codex.git/objects", 0o555);
+    let output = run(&["doctor"]);
+    sandbox.set_mode("codex.git/objects", 0o755);
+    let expected = "codex.git/objects` cannot be written: permission denied";
+    let text = output.stdout.to_lowercase();
+    assert!(
+        text.contains("push: would be rejected") && text.contains(expected),
+        "{}",
+        output.stdout
     );
 }
 
