@@ -74,6 +74,9 @@ pub struct SyncOutcome {
     pub pushed: Pushed,
     /// The directories of the codex that projects of the workspace have left (`status`).
     pub orphans: Vec<Orphan>,
+    /// The number of cached files that a pull has kept because somebody has edited them. Several
+    /// projects can need the same file.
+    pub kept_in_cache: usize,
     /// The number of pushes that were attempted.
     pub attempts: u32,
     /// Problems that did not stop the run.

@@ -355,16 +355,10 @@ fn nothing_pushed(outcome: &SyncOutcome, branch: &str) -> Option<String> {
         ));
     }
     if outcome.direction == Direction::FromCodex {
-        let kept: u64 = outcome
-            .projects
-            .iter()
-            .filter_map(|project| project.plan.as_ref())
-            .map(|plan| plan.unmanaged)
-            .sum();
-        let exception = match kept {
+        let exception = match outcome.kept_in_cache {
             0 => String::new(),
             1 => ", except 1 file that was kept".to_owned(),
-            _ => format!(", except {kept} files that were kept"),
+            kept => format!(", except {kept} files that were kept"),
         };
         return is_complete.then(|| format!("the local cache matches {branch}{at_tip}{exception}"));
     }

@@ -288,6 +288,7 @@ impl SavedPlan {
             projects: projects.collect::<Result<_, _>>()?,
             pushed: Pushed::No,
             orphans: Vec::new(),
+            kept_in_cache: 0,
             attempts: 0,
             warnings: all(warnings).ok_or_else(|| malformed("warnings"))?,
             failure: None,

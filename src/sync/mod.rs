@@ -177,6 +177,7 @@ fn empty_outcome(request: &SyncRequest<'_>, direction: Direction) -> SyncOutcome
         selection: None,
         projects: Vec::new(),
         pushed: Pushed::No,
+        kept_in_cache: 0,
         attempts: 0,
         warnings: Vec::new(),
         failure: None,

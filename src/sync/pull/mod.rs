@@ -262,6 +262,7 @@ impl<'r> PullRun<'r> {
             self.warn_of_kept(&project, &result, &mut warned);
             reports.push(self.report(&project, result, Vec::new()));
         }
+        self.outcome.kept_in_cache += warned.len();
         Ok(reports)
     }
 

@@ -53,6 +53,12 @@ fn kept_file_is_incomplete_for_every_project() {
         "a file of the user",
     );
     sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
+    let again = sandbox.run(&["sync", "--all", "--from-codex"]).code(0);
+    assert!(
+        again.stdout.contains("except 1 file that was kept"),
+        "{}",
+        again.stdout
+    );
     fs::rename(&file, sandbox.path("elsewhere")).unwrap();
     sandbox.run(&["sync", "-p", "b", "--from-codex"]).code(0);
     assert_eq!(fs::read_to_string(&file).unwrap(), "main");
