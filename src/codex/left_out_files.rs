@@ -7,8 +7,9 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::source_index::TrackedEntry;
 use super::source_repository::{SourceRepositories, SourceRepository};
+use super::uncommitted::directory_of;
 use crate::paths::join_below;
-use crate::platform::{bytes_of, path_of};
+use crate::platform::path_of;
 use crate::scan::{SkipReason, Skipped};
 use crate::workspace::Project;
 
@@ -20,13 +21,8 @@ pub(crate) fn left_out_files(repositories: &SourceRepositories, project: &Projec
         project,
         found: Vec::new(),
     };
-    let below = |repository: &SourceRepository| {
-        let root = dunce::canonicalize(&project.root).ok()?;
-        let below = root.strip_prefix(repository.directory()?).ok()?;
-        Some(bytes_of(below).into_owned())
-    };
     if let Ok(Some(repository)) = repositories.of(&project.root)
-        && let Some(below) = below(&repository)
+        && let Some(below) = directory_of(&repository, project)
     {
         search.collect(&repository, below.as_bstr(), BStr::new(""));
     }

@@ -165,7 +165,7 @@ fn is_any_missing(
 }
 
 /// The path of a project in its repository; `None` if it is not in the working tree.
-fn directory_of(repository: &SourceRepository, project: &Project) -> Option<BString> {
+pub(super) fn directory_of(repository: &SourceRepository, project: &Project) -> Option<BString> {
     let root = dunce::canonicalize(&project.root).ok()?;
     let below = root.strip_prefix(repository.directory()?).ok()?;
     Some(bytes_of(below).into_owned())

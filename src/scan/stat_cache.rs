@@ -87,9 +87,9 @@ impl StatCache {
         }
     }
 
-    /// Takes the file system's time before the first file is read. A file that is written later
-    /// has a later time than the recorded one, or this time, which is not trusted. A scan that reads
-    /// no file does not need the time, which costs a temporary file.
+    /// Takes the file system's time before the first file is read. A write after this moment gives a
+    /// file a time that is not before it, and such times are not trusted. A scan that reads no file
+    /// does not need the time, which costs a temporary file.
     pub(super) fn before_reading(&self, root: &Path) {
         if self.path.is_some() {
             self.now.get_or_init(|| platform::file_system_time(root));
