@@ -1,10 +1,10 @@
-//! Reads blobs and trees from packs without mapping them into memory, so that reading all files of a
+//! Reads objects from packs without mapping them into memory, so that reading all files of a
 //! large codex needs little memory, and in the order of the packs, which is fast.
 //!
 //! This is an addition to libgit2, which maps whole packs and opens them once per thread. An object
 //! that is not found here, or whose entry is unusual, is left to libgit2, which also reports damage.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ struct Pack {
 
 /// The position of an object: the number of its pack, and the offset in it. In this order, reading
 /// is fastest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct PackPosition(usize, u64);
 
 impl PackedObjects {
@@ -120,8 +120,11 @@ enum Inflated {
 /// Reads objects for one thread.
 pub(super) struct ObjectReader {
     inflater: Decompressor,
-    /// The contents that were read last, as bases of deltas; the newest at the end.
-    bases: VecDeque<(PackPosition, Arc<Vec<u8>>)>,
+    /// The contents that were read last, as bases of deltas.
+    bases: HashMap<PackPosition, Arc<Vec<u8>>>,
+    /// The keys of `bases`, in the order in which they were read.
+    order: VecDeque<PackPosition>,
+    /// The total size of `bases`, in bytes.
     kept: usize,
 }
 
@@ -129,12 +132,13 @@ impl ObjectReader {
     pub(super) fn new() -> Self {
         Self {
             inflater: Decompressor::new(),
-            bases: VecDeque::new(),
+            bases: HashMap::new(),
+            order: VecDeque::new(),
             kept: 0,
         }
     }
 
-    /// The contents of the blob or tree `id`; `None` if libgit2 has to read it.
+    /// The contents of the object `id`; `None` if libgit2 has to read it.
     pub(super) fn read(
         &mut self,
         packed: &PackedObjects,
@@ -173,8 +177,7 @@ impl ObjectReader {
         let mut deltas: Vec<(PackPosition, Delta)> = Vec::new();
         let mut contents = loop {
             let at = PackPosition(number, offset);
-            let mut bases = self.bases.iter().rev();
-            if let Some((_, base)) = bases.find(|(position, _)| *position == at) {
+            if let Some(base) = self.bases.get(&at) {
                 break base.clone();
             }
             match self.inflate(pack, offset)? {
@@ -194,20 +197,19 @@ impl ObjectReader {
         Some(contents)
     }
 
-    /// Keeps contents as the base of further deltas, in place of those that were not read for the
-    /// longest time.
+    /// Keeps contents as the base of further deltas, in place of those that were read first.
     fn keep(&mut self, position: PackPosition, contents: &Arc<Vec<u8>>) {
-        let newest = self.bases.back();
-        if newest.is_some_and(|(newest, _)| *newest == position) || contents.len() > KEPT_BASES / 8
-        {
+        if self.bases.contains_key(&position) || contents.len() > KEPT_BASES / 8 {
             return;
         }
         self.kept += contents.len();
-        self.bases.push_back((position, contents.clone()));
+        self.bases.insert(position, contents.clone());
+        self.order.push_back(position);
         while self.kept > KEPT_BASES
-            && let Some((_, oldest)) = self.bases.pop_front()
+            && let Some(oldest) = self.order.pop_front()
         {
-            self.kept -= oldest.len();
+            let removed = self.bases.remove(&oldest);
+            self.kept -= removed.map_or(0, |removed| removed.len());
         }
     }
 
@@ -226,13 +228,13 @@ impl ObjectReader {
             return None;
         }
         let base = match entry.header {
-            Header::Blob | Header::Tree => return Some(Inflated::Whole(data)),
+            Header::Blob | Header::Tree | Header::Commit => return Some(Inflated::Whole(data)),
             Header::OfsDelta { base_distance } => offset.checked_sub(base_distance)?,
             Header::RefDelta { base_id } => {
                 let id = <[u8; 20]>::try_from(base_id.as_slice()).ok()?;
                 pack.offset(ObjectId(id))?
             }
-            Header::Commit | Header::Tag => return None,
+            Header::Tag => return None,
         };
         Some(Inflated::Delta(Delta {
             instructions: data,
@@ -305,15 +307,18 @@ mod tests {
 
     use super::*;
 
-    fn git(repository: &Path, arguments: &[&str], input: &[u8]) {
+    fn git(repository: &Path, arguments: &[&str], input: &[u8]) -> Vec<u8> {
         let mut child = Command::new("git")
             .args(arguments)
             .current_dir(repository)
             .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         child.stdin.take().unwrap().write_all(input).unwrap();
-        assert!(child.wait().unwrap().success(), "git {arguments:?}");
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "git {arguments:?}");
+        output.stdout
     }
 
     /// Documents that differ in a few bytes, so that git stores deltas of them.
@@ -330,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn blobs_are_read_as_git_packed_them_or_not_at_all() {
+    fn objects_are_read_as_git_packed_them_or_not_at_all() {
         for by_offset in ["true", "false"] {
             let directory = tempfile::tempdir().unwrap();
             let repository = directory.path();
@@ -345,6 +350,9 @@ mod tests {
             git(repository, &["fast-import", "--quiet"], &stream);
             let setting = format!("repack.useDeltaBaseOffset={by_offset}");
             git(repository, &["-c", &setting, "repack", "-adfq"], b"");
+
+            let whole_objects = [(Kind::Commit, "commit"), (Kind::Tree, "tree")]
+                .map(|(kind, name)| (kind, git(repository, &["cat-file", name, "main"], b"")));
 
             let packs = fs::read_dir(repository.join("objects/pack")).unwrap();
             let mut packs = packs.map(|entry| entry.unwrap().path());
@@ -362,9 +370,14 @@ mod tests {
                     assert_eq!(reader.size(&packed, id), Some(contents.len() as u64));
                     Some(contents)
                 };
-                documents().iter().map(&mut read).collect::<Vec<_>>()
+                let mut contents: Vec<_> = documents().iter().map(&mut read).collect();
+                for (kind, data) in &whole_objects {
+                    contents.push(reader.read(&packed, *kind, hash(*kind, data)));
+                }
+                contents
             };
-            let expected: Vec<_> = documents().into_iter().map(Some).collect();
+            let others = whole_objects.iter().map(|(_, data)| data.clone());
+            let expected: Vec<_> = documents().into_iter().chain(others).map(Some).collect();
             assert_eq!(read_all(), expected);
 
             // git makes packs read-only.

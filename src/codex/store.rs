@@ -362,7 +362,7 @@ impl Store {
             .collect())
     }
 
-    /// A reader of blobs and trees that threads can share.
+    /// A reader of objects that threads can share. It does not read packs that are added later.
     pub(crate) fn contents(&self) -> Contents {
         Contents::new(self.path.clone(), self.alternate().clone())
     }
@@ -469,7 +469,7 @@ pub(crate) struct Search {
     pub is_complete: bool,
 }
 
-/// Reads contents and trees for several threads at once, each with a handle of its own.
+/// Reads objects for several threads at once, each with a handle of its own.
 pub(crate) struct Contents {
     path: PathBuf,
     alternate: Option<Arc<Alternate>>,
@@ -500,14 +500,8 @@ impl Contents {
     /// The contents with this id; an error if the clone does not hold them.
     pub(crate) fn read(&self, id: ObjectId) -> Result<Vec<u8>, StoreError> {
         self.with_reader(|reader| {
-            let packed = reader.packed.read(&self.packed, Kind::Blob, id);
-            if let Some(contents) = packed {
-                return Ok(contents);
-            }
-            if let Some(contents) = self
-                .read_loose(Kind::Blob, id)
-                .map_err(|_| StoreError::Blob(id))?
-            {
+            let found = self.packed_or_loose(reader, Kind::Blob, id);
+            if let Some(contents) = found.map_err(|_| StoreError::Blob(id))? {
                 return Ok(contents);
             }
             let repository = self.opened(&mut reader.repository)?;
@@ -518,19 +512,36 @@ impl Contents {
     /// The bytes of a tree.
     pub(crate) fn read_tree(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
         self.with_reader(|reader| {
-            let packed = reader.packed.read(&self.packed, Kind::Tree, id);
-            if let Some(data) = packed {
-                return Ok(data);
-            }
-            if let Some(data) = self
-                .read_loose(Kind::Tree, id)
-                .map_err(|_| TreeError::Damaged(id))?
-            {
+            let found = self.packed_or_loose(reader, Kind::Tree, id);
+            if let Some(data) = found.map_err(|_| TreeError::Damaged(id))? {
                 return Ok(data);
             }
             let repository = self.opened(&mut reader.repository);
             read_tree(repository.map_err(|_| TreeError::Missing(id))?, id)
         })
+    }
+
+    /// The bytes of a commit; `None` if the clone lacks it.
+    pub(crate) fn read_commit(&self, id: ObjectId) -> Option<Vec<u8>> {
+        self.with_reader(|reader| {
+            if let Some(data) = self.packed_or_loose(reader, Kind::Commit, id).ok()? {
+                return Some(data);
+            }
+            commit_data(&self.opened(&mut reader.repository).ok()?.odb().ok()?, id)
+        })
+    }
+
+    /// The bytes of an object; `None` if libgit2 has to read it.
+    fn packed_or_loose(
+        &self,
+        reader: &mut ContentReader,
+        kind: Kind,
+        id: ObjectId,
+    ) -> Result<Option<Vec<u8>>, UnusableLooseObject> {
+        match reader.packed.read(&self.packed, kind, id) {
+            Some(data) => Ok(Some(data)),
+            None => self.read_loose(kind, id),
+        }
     }
 
     /// The size of the contents with this id; `None` if the clone does not hold them.

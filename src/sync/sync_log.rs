@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use bstr::{BStr, ByteSlice};
+use rayon::prelude::*;
 
 use super::commit_search::search_commits;
 use super::former_directory::default_directory;
@@ -22,7 +23,7 @@ use crate::codex::objects::listing::list_all;
 use crate::codex::objects::tree::{TreeError, entry_at};
 use crate::codex::objects::tree_merge::changes;
 use crate::codex::remote::{Depth, Transport};
-use crate::codex::store::Store;
+use crate::codex::store::{Contents, Store};
 use crate::codex::temp_clone;
 use crate::event::{Event, Stage};
 use crate::glob::Glob;
@@ -35,6 +36,8 @@ use crate::workspace::Workspace;
 
 /// The maximum number of commits whose trees are fetched to count changed files.
 const MAX_COUNTED: usize = 4096;
+/// The number of syncs that a thread compares with their parents before it takes others.
+const SYNCS_PER_TASK: usize = 128;
 
 /// The syncs to list.
 pub(crate) struct LogQuery {
@@ -131,7 +134,8 @@ struct FoundSyncs {
 
 impl FoundSyncs {
     fn search(store: &Store, tip: ObjectId, query: &LogQuery, workspace: &Workspace) -> Self {
-        let mut walk = CommitWalk::new(&[tip], |id| store.read_commit(id));
+        let contents = store.contents();
+        let mut walk = CommitWalk::new(&[tip], |id| contents.read_commit(id));
         let mut directories = ProjectDirectories::new(workspace);
         let mut syncs = Vec::new();
         let mut is_full = false;
@@ -186,34 +190,45 @@ impl FoundSyncs {
                     transport.fetch(&store, &[branch], depth, OnSignal::Stop)
                 })?;
         }
-        let trees = RecentTrees::new(&store);
-        for sync in &mut self.syncs {
-            // A tree that is missing is not an error: the branch may have moved between the fetches.
-            sync.counts = sync.counted(&trees).ok().flatten();
-        }
+        let contents = store.contents();
+        self.syncs.par_chunks_mut(SYNCS_PER_TASK).for_each(|syncs| {
+            let trees = RecentTrees::new(&contents);
+            for sync in syncs {
+                // A tree that is missing is not an error: the branch may have moved between the
+                // fetches.
+                sync.counts = sync.counted(&trees).ok().flatten();
+            }
+        });
         Ok(())
     }
 }
 
 /// The trees that were read last. A commit shares most of its trees with its parent, which is often
 /// the next sync.
-struct RecentTrees<'s> {
-    store: &'s Store,
+struct RecentTrees<'c> {
+    contents: &'c Contents,
     read: RefCell<HashMap<ObjectId, Vec<u8>>>,
     /// The size of the trees in `read`, in bytes.
     size: Cell<usize>,
 }
 
-impl<'s> RecentTrees<'s> {
+impl<'c> RecentTrees<'c> {
     /// The maximum size of the trees to keep, in bytes.
     const MAX_SIZE: usize = 8 << 20;
 
-    fn new(store: &'s Store) -> Self {
+    fn new(contents: &'c Contents) -> Self {
         Self {
-            store,
+            contents,
             read: RefCell::default(),
             size: Cell::default(),
         }
+    }
+
+    /// The root tree of a commit.
+    fn root_of(&self, commit: ObjectId) -> Result<ObjectId, TreeError> {
+        let data = self.contents.read_commit(commit);
+        let parsed = data.as_deref().and_then(ParsedCommit::parse);
+        Ok(parsed.ok_or(TreeError::NoCommit(commit))?.tree)
     }
 
     fn read(&self, id: ObjectId) -> Result<Vec<u8>, TreeError> {
@@ -221,7 +236,7 @@ impl<'s> RecentTrees<'s> {
         if let Some(tree) = read.get(&id) {
             return Ok(tree.clone());
         }
-        let tree = self.store.read_tree(id)?;
+        let tree = self.contents.read_tree(id)?;
         if self.size.get() > Self::MAX_SIZE {
             read.clear();
             self.size.set(0);
@@ -292,7 +307,7 @@ impl LoggedSync {
 
         let after = tree_in(self.commit.tree)?;
         let before = match self.commit.parents.first() {
-            Some(parent) => tree_in(trees.store.root_tree(*parent)?)?,
+            Some(parent) => tree_in(trees.root_of(*parent)?)?,
             None => None,
         };
         let counts = match (before, after) {
