@@ -6,6 +6,8 @@
 //! changed, except that `prune` deletes unclaimed files under `to`. Everything here is pure and
 //! works on `/`-separated bytes.
 
+use std::sync::LazyLock;
+
 use crate::glob::{Glob, Globs, InvalidGlob};
 use crate::paths::{CodexPath, InvalidPath};
 
@@ -22,16 +24,22 @@ pub(crate) const DEFAULT_EXCLUDES: [&str; 9] = [
     "coverage",
 ];
 
+/// [`DEFAULT_EXCLUDES`] as globs, in the same order. Every pattern is compared with them.
+static DEFAULT_EXCLUDE_GLOBS: LazyLock<Vec<Glob>> = LazyLock::new(|| {
+    let globs = DEFAULT_EXCLUDES.into_iter().map(Glob::new);
+    globs.collect::<Result<_, _>>().unwrap_or_default()
+});
+
 /// The default exclude that matches a literal segment of `glob`.
 pub(super) fn default_exclude_named_by(glob: &Glob) -> Option<&'static str> {
     let segments = || {
         let alternatives = glob.alternatives().iter();
         alternatives.flat_map(|one| one.segments().iter().filter_map(|one| one.literal()))
     };
-    DEFAULT_EXCLUDES.into_iter().find(|name| {
-        let exclude = Glob::new(name);
-        exclude.is_ok_and(|exclude| segments().any(|segment| exclude.matches(segment.as_bytes())))
-    })
+    let excludes = || DEFAULT_EXCLUDES.into_iter().zip(&*DEFAULT_EXCLUDE_GLOBS);
+    excludes()
+        .find(|(_, exclude)| segments().any(|segment| exclude.matches(segment.as_bytes())))
+        .map(|(name, _)| name)
 }
 
 /// The error for an invalid pattern.
