@@ -49,7 +49,7 @@ fn stages(criterion: &mut Criterion) {
     let directory = tempfile::tempdir().unwrap();
     let project = project(&directory.path().canonicalize().unwrap());
     let caches = |trust, keep| {
-        let mut policy = StatCachePolicy::new(directory.path().join("state"));
+        let mut policy = StatCachePolicy::new(&directory.path().join("state"));
         policy.trust = trust;
         policy.keep = keep;
         policy

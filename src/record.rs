@@ -6,14 +6,62 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::Dir;
 
 use crate::object::{Kind, Mode, hash};
 use crate::platform;
 use crate::stat::{Stat, Time};
+
+/// A directory of many records. It is opened only once to read them.
+#[derive(Debug, Clone)]
+pub(crate) struct RecordDirectory {
+    path: PathBuf,
+    opened: Arc<OnceLock<Dir>>,
+}
+
+impl RecordDirectory {
+    /// The directory at `path`, which need not exist.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            opened: Arc::default(),
+        }
+    }
+
+    /// The path of the directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The body of the record `name`; `None` as for [`read`].
+    pub(crate) fn read(&self, name: &str, head: &str) -> Option<Vec<u8>> {
+        read_in(self.opened().ok()?, Path::new(name), head).ok()?
+    }
+
+    /// Writes the record `name`, and makes the directory if it does not exist.
+    pub(crate) fn write(&self, name: &str, head: &str, body: &[u8]) -> io::Result<()> {
+        let directory = match self.opened() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.path)?;
+                self.opened()?
+            }
+            opened => opened?,
+        };
+        write_in(directory, Path::new(name), head, body)
+    }
+
+    fn opened(&self) -> io::Result<&Dir> {
+        if let Some(directory) = self.opened.get() {
+            return Ok(directory);
+        }
+        let directory = Dir::open_ambient_dir(&self.path, cap_std::ambient_authority())?;
+        Ok(self.opened.get_or_init(|| directory))
+    }
+}
 
 /// The body of the record at `path`; `None` if it is missing, unreadable, of another kind or
 /// version, or damaged.
@@ -27,9 +75,8 @@ pub(crate) fn read(path: &Path, head: &str) -> Option<Vec<u8>> {
 /// be read is an error, and so is one that is damaged or of another kind or version
 /// ([`io::ErrorKind::InvalidData`]).
 pub(crate) fn read_in(directory: &Dir, name: &Path, head: &str) -> io::Result<Option<Vec<u8>>> {
-    let mut data = Vec::new();
-    match platform::open_own_file(directory, name, OpenOptions::new().read(true)) {
-        Ok(mut file) => file.read_to_end(&mut data)?,
+    let data = match platform::read_own_file(directory, name) {
+        Ok(data) => data,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };

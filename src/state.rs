@@ -8,14 +8,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use bstr::BString;
 
 use crate::object::{Kind, Mode, ObjectId, hash};
 use crate::paths::CodexPath;
 use crate::plan::{Entry, Listing};
-use crate::record::{self, RecordReader};
+use crate::record::{self, RecordDirectory, RecordReader};
 use crate::workspace::{Project, Workspace};
 
 /// The first line of a record.
@@ -32,7 +32,7 @@ const MISSING: Entry = Entry {
 /// The records for one remote and branch.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
-    directory: PathBuf,
+    records: RecordDirectory,
 }
 
 /// The record of one project.
@@ -106,18 +106,13 @@ impl State {
         };
         let key = hash(Kind::Blob, text.as_bytes());
         Self {
-            directory: state_dir.join("codex").join(key.to_string()),
+            records: RecordDirectory::new(state_dir.join("codex").join(key.to_string())),
         }
-    }
-
-    fn path(&self, to: &CodexPath) -> PathBuf {
-        // Paths in the codex never differ in case only, while names of projects may.
-        self.directory.join(name_of_record(to))
     }
 
     /// Reads the record of `project`; `None` if it does not exist or is damaged.
     pub(crate) fn read(&self, project: &Project) -> Option<Recorded> {
-        let recorded = read_record(&self.path(&project.to))?;
+        let recorded = self.read_record(&name_of_record(&project.to))?;
         (recorded.to == *project.to.as_bstr()).then_some(recorded)
     }
 
@@ -125,17 +120,22 @@ impl State {
     /// earlier configurations. Damaged ones are left out.
     pub(crate) fn others<'p>(&self, known: impl Iterator<Item = &'p CodexPath>) -> Vec<Recorded> {
         let known: BTreeSet<_> = known.map(name_of_record).collect();
-        let Ok(directory) = fs::read_dir(&self.directory) else {
+        let Ok(directory) = fs::read_dir(self.records.path()) else {
             return Vec::new();
         };
         let is_record = |name: &str| ObjectId::from_hex(name).is_some() && !known.contains(name);
         let names = directory.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut others: Vec<_> = names
             .filter(|name| is_record(name))
-            .filter_map(|name| read_record(&self.directory.join(name)))
+            .filter_map(|name| self.read_record(&name))
             .collect();
         others.sort_by(|a, b| (&a.name, &a.to).cmp(&(&b.name, &b.to)));
         others
+    }
+
+    /// Reads the record `name`; `None` if it does not exist or is damaged.
+    fn read_record(&self, name: &str) -> Option<Recorded> {
+        decode(&self.records.read(name, HEAD)?)
     }
 
     /// Writes the record of `project`. Without a record, the next run only needs an additional
@@ -160,34 +160,36 @@ impl State {
         for (path, entry) in &recorded.listing.entries {
             entry.push_to_record(path, &mut body);
         }
-        record::write(&self.path(&project.to), HEAD, &body)
+        self.records
+            .write(&name_of_record(&project.to), HEAD, &body)
     }
 
     /// Records whether the last push bypassed rules of the branch, with the server's message.
     pub(crate) fn write_bypassed_rules(&self, message: Option<&str>) -> io::Result<()> {
-        let path = self.directory.join(BYPASSED_RULES);
+        let records = &self.records;
         match message {
-            Some(message) => record::write(&path, BYPASSED_RULES, message.as_bytes()),
-            None => remove_file(&path),
+            Some(message) => records.write(BYPASSED_RULES, BYPASSED_RULES, message.as_bytes()),
+            None => remove_file(&records.path().join(BYPASSED_RULES)),
         }
     }
 
     /// The server's message that the last push bypassed rules of the branch.
     pub(crate) fn bypassed_rules(&self) -> Option<String> {
-        let message = record::read(&self.directory.join(BYPASSED_RULES), BYPASSED_RULES)?;
+        let message = self.records.read(BYPASSED_RULES, BYPASSED_RULES)?;
         String::from_utf8(message).ok()
     }
 
     /// Reads and removes the record of a directory; `None` if it does not exist or is damaged.
     pub(crate) fn take(&self, to: &CodexPath) -> io::Result<Option<Recorded>> {
-        let recorded = read_record(&self.path(to)).filter(|one| one.to == *to.as_bstr());
+        let recorded = self.read_record(&name_of_record(to));
+        let recorded = recorded.filter(|one| one.to == *to.as_bstr());
         self.remove(to)?;
         Ok(recorded)
     }
 
     /// Removes the record of a directory, if there is one.
     pub(crate) fn remove(&self, to: &CodexPath) -> io::Result<()> {
-        remove_file(&self.path(to))
+        remove_file(&self.records.path().join(name_of_record(to)))
     }
 }
 
@@ -199,15 +201,15 @@ fn remove_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// The file name of the record of a directory.
+/// The file name of the record of a directory. Paths in the codex never differ in case only, while
+/// names of projects may.
 fn name_of_record(to: &CodexPath) -> String {
     hash(Kind::Blob, to.as_bstr()).to_string()
 }
 
-/// Reads the record at `path`; `None` if it does not exist or is damaged.
-fn read_record(path: &Path) -> Option<Recorded> {
-    let body = record::read(path, HEAD)?;
-    let mut reader = RecordReader(&body);
+/// The value of the body of a record; `None` if it is damaged.
+fn decode(body: &[u8]) -> Option<Recorded> {
+    let mut reader = RecordReader(body);
     let to = reader.bytes()?.into();
     let name = String::from_utf8(reader.bytes()?.to_vec()).ok()?;
     let branch = String::from_utf8(reader.bytes()?.to_vec()).ok()?;

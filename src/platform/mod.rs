@@ -15,7 +15,7 @@ mod windows;
 mod windows_names;
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,6 +44,20 @@ pub(crate) fn open_own_file(
     name: &Path,
     options: &OpenOptions,
 ) -> io::Result<File> {
+    Ok(own_file(directory, name, options)?.0)
+}
+
+/// Reads a file as [`open_own_file`] opens it. Nobody may write it at the same time: it is read as
+/// long as it was when it was opened.
+pub(crate) fn read_own_file(directory: &Dir, name: &Path) -> io::Result<Vec<u8>> {
+    let (mut file, look) = own_file(directory, name, OpenOptions::new().read(true))?;
+    let size = usize::try_from(look.stat.size).map_err(io::Error::other)?;
+    let mut contents = vec![0; size];
+    file.read_exact(&mut contents)?;
+    Ok(contents)
+}
+
+fn own_file(directory: &Dir, name: &Path, options: &OpenOptions) -> io::Result<(File, Look)> {
     let mut options = options.clone();
     without_blocking(&mut options).follow(FollowSymlinks::No);
     let file = directory.open_with(name, &options).map_err(|error| {
@@ -53,8 +67,9 @@ pub(crate) fn open_own_file(
             error
         }
     })?;
-    match look_at(&file)?.kind {
-        FileKind::File => Ok(file),
+    let look = look_at(&file)?;
+    match look.kind {
+        FileKind::File => Ok((file, look)),
         _ => Err(irregular()),
     }
 }

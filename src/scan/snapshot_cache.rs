@@ -5,20 +5,21 @@
 //! differs.
 
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::snapshot::{Snapshot, SourceFile};
 use super::stat_cache::StatCachePolicy;
 use crate::object::{Kind, Mode, ObjectId, hash};
 use crate::platform::bytes_of;
-use crate::record::{self, RecordReader};
+use crate::record::{self, RecordDirectory, RecordReader};
 use crate::workspace::Project;
 
 const HEAD: &str = "fractary-codex committed files 1";
 
 /// The record of one root.
 pub(super) struct SnapshotCache {
-    path: PathBuf,
+    records: RecordDirectory,
+    name: String,
     /// Whether this run may write a new record.
     keep: bool,
     /// The digest of the tree and of the rules.
@@ -36,16 +37,17 @@ impl SnapshotCache {
         tree: ObjectId,
     ) -> Self {
         let name = hash(Kind::Blob, &bytes_of(root)).to_string();
-        let path = policy.directory.join("committed").join(name);
         let key = key(project, root, tree);
-        let body = policy.trust.then(|| record::read(&path, HEAD)).flatten();
+        let records = &policy.committed;
+        let body = policy.trust.then(|| records.read(&name, HEAD)).flatten();
         let known = body.as_deref().and_then(|body| decode(body, key));
         if let (Some(_), None, Some(changed)) = (&body, &known, &policy.changed) {
             // The receiver is closed after the first notification.
             let _ = changed.send(());
         }
         Self {
-            path,
+            records: records.clone(),
+            name,
             keep: policy.keep,
             key,
             known,
@@ -63,8 +65,10 @@ impl SnapshotCache {
         if !self.keep || !snapshot.skipped.is_empty() {
             return;
         }
-        if let Err(error) = record::write(&self.path, HEAD, &encode(self.key, snapshot)) {
-            tracing::debug!(path = %self.path.display(), %error, "cannot write the committed files");
+        let body = encode(self.key, snapshot);
+        if let Err(error) = self.records.write(&self.name, HEAD, &body) {
+            let path = self.records.path().join(&self.name);
+            tracing::debug!(path = %path.display(), %error, "cannot write the committed files");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Remembers the ids of files from the last scan, so that an unchanged file is not read again.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -9,7 +9,7 @@ use bstr::{BStr, BString, ByteSlice};
 
 use crate::object::{Kind, ObjectId, hash};
 use crate::platform::{self, ChangeTimes, bytes_of};
-use crate::record::{self, RecordReader};
+use crate::record::{self, RecordDirectory, RecordReader};
 use crate::stat::{Stat, Time};
 
 const HEAD: &str = "fractary-codex stat cache 1";
@@ -19,8 +19,8 @@ type Known = HashMap<BString, (Stat, ObjectId)>;
 
 /// The cache of one root.
 pub struct StatCache {
-    /// The file that the cache is written to; `None` if it is not written.
-    path: Option<PathBuf>,
+    /// The record that the cache is written to; `None` if it is not written.
+    record: Option<(RecordDirectory, String)>,
     known: Known,
     /// The file system's time before the last scan read its first file.
     known_since: Time,
@@ -43,8 +43,6 @@ struct Seen {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StatCachePolicy {
-    /// The directory of the caches.
-    pub directory: PathBuf,
     /// Whether the entries are used. `--rescan` reads every file again.
     pub trust: bool,
     /// Whether the caches are written. A dry run writes nothing.
@@ -53,17 +51,22 @@ pub struct StatCachePolicy {
     /// the scan ends.
     pub changed: Option<Sender<()>>,
     change_times: Arc<ChangeTimes>,
+    /// The caches of this kind.
+    records: RecordDirectory,
+    /// The records of committed files.
+    pub(super) committed: RecordDirectory,
 }
 
 impl StatCachePolicy {
     /// The caches in `directory`, used and written.
-    pub fn new(directory: PathBuf) -> Self {
+    pub fn new(directory: &Path) -> Self {
         Self {
-            directory,
             trust: true,
             keep: true,
             changed: None,
             change_times: Arc::default(),
+            records: RecordDirectory::new(directory.join("stat")),
+            committed: RecordDirectory::new(directory.join("committed")),
         }
     }
 }
@@ -72,12 +75,11 @@ impl StatCache {
     /// Opens the cache for the directory at `root`. It is empty if it does not exist or if its
     /// entries are not to be used.
     pub fn open(policy: &StatCachePolicy, root: &Path) -> Self {
-        let key = hash(Kind::Blob, &bytes_of(root));
-        let path = policy.directory.join("stat").join(key.to_string());
-        let read = || record::read(&path, HEAD).and_then(|body| decode(&body, root));
+        let name = hash(Kind::Blob, &bytes_of(root)).to_string();
+        let read = || decode(&policy.records.read(&name, HEAD)?, root);
         let (known_since, known) = policy.trust.then(read).flatten().unwrap_or_default();
         Self {
-            path: policy.keep.then_some(path),
+            record: policy.keep.then(|| (policy.records.clone(), name)),
             known,
             known_since,
             now: OnceLock::new(),
@@ -91,7 +93,7 @@ impl StatCache {
     /// file a time that is not before it, and such times are not trusted. A scan that reads no file
     /// does not need the time, which costs a temporary file.
     pub(super) fn before_reading(&self, root: &Path) {
-        if self.path.is_some() {
+        if self.record.is_some() {
             self.now.get_or_init(|| platform::file_system_time(root));
         }
     }
@@ -120,7 +122,7 @@ impl StatCache {
             // The receiver is closed after the first notification.
             let _ = changed.send(());
         }
-        if self.path.is_some() {
+        if self.record.is_some() {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
             seen.entries.push((source.into(), stat, id));
             seen.is_any_read |= is_read;
@@ -131,7 +133,7 @@ impl StatCache {
     pub(super) fn save(self, root: &Path) {
         // If no file was read, all entries are those of the last scan, with its time.
         let now = self.now.into_inner().unwrap_or(Some(self.known_since));
-        let (Some(path), Some(now)) = (self.path, now) else {
+        let (Some((records, name)), Some(now)) = (self.record, now) else {
             return;
         };
         let mut seen = self
@@ -142,7 +144,9 @@ impl StatCache {
             return;
         }
         seen.entries.sort_by(|a, b| a.0.cmp(&b.0));
-        if let Err(error) = record::write(&path, HEAD, &encode(root, now, &seen.entries)) {
+        let body = encode(root, now, &seen.entries);
+        if let Err(error) = records.write(&name, HEAD, &body) {
+            let path = records.path().join(name);
             tracing::debug!(path = %path.display(), %error, "cannot write the stat cache");
         }
     }

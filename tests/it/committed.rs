@@ -522,7 +522,7 @@ fn scanned(
         .iter()
         .find(|project| project.name.as_str() == "p");
 
-    let caches = StatCachePolicy::new(state);
+    let caches = StatCachePolicy::new(&state);
     let counter = Counter::new(&Silent, Stage::Scan, None);
     Some(Sources::default().scan(project.unwrap(), &caches, &Interrupt::default(), &counter))
 }

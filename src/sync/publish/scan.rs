@@ -53,7 +53,7 @@ pub(super) fn scan_all(
         Stage::Scan,
         Some(request.projects.len()),
     );
-    let mut caches = StatCachePolicy::new(request.workspace.state_dir.clone());
+    let mut caches = StatCachePolicy::new(&request.workspace.state_dir);
     caches.trust = !request.rescan;
     caches.keep = !request.dry_run;
     caches.changed = changed;
