@@ -12,6 +12,9 @@ use crate::plan::{Decision, Listing, plan};
 use crate::scan::{ScanError, Skipped, Snapshot, StatCachePolicy, useless_patterns};
 use crate::sync::request::{SyncRequest, Task};
 
+/// The number of projects that a thread scans before it takes others.
+const PROJECTS_PER_TASK: usize = 16;
+
 /// The sources of a run.
 #[derive(Default)]
 pub(super) struct Scanned {
@@ -61,6 +64,8 @@ pub(super) fn scan_all(
     let results = request
         .projects
         .par_iter()
+        // Projects can differ much in size, so that the last ones must not be in one task.
+        .with_max_len(PROJECTS_PER_TASK)
         .map(|project| {
             let sources = &request.sources;
             let result = sources.scan(project, &caches, &request.interrupt, &counter);
