@@ -928,7 +928,7 @@ pub enum SyncError {
     PlanDiffers {
         /// All differences.
         differences: Vec<PlanDifference>,
-        /// The options of a dry run that shows the present plan.
+        /// The options of a dry run that shows the present plan, as words for a shell.
         options: Vec<String>,
     },
     /// The plan of the run does not have the expected id.
@@ -938,7 +938,7 @@ pub enum SyncError {
         expected: ObjectId,
         /// The id of the run's plan; `None` if no project is selected.
         id: Option<ObjectId>,
-        /// The options of a dry run that shows the present plan.
+        /// The options of a dry run that shows the present plan, as words for a shell.
         options: Vec<String>,
     },
     /// A project failed or was withheld, and the run is atomic.

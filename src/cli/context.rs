@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use clap::CommandFactory;
 use etcetera::BaseStrategy;
 use tracing::field::Empty;
 
-use super::args::Global;
+use super::args::{Cli, Global, accepted_by};
 use super::command_error::CommandError;
 use super::error_report;
 use super::terminal::Terminal;
@@ -44,6 +45,14 @@ impl Context {
     /// Reports why a project failed or was withheld. `None` if it is as it should be.
     pub(crate) fn error_of_project(&self, project: &ProjectReport) -> Option<ErrorReport> {
         error_report::of_project(project, &self.global.target)
+    }
+
+    /// The given options that every command accepts and that decide what a run does, such as `-C`, as
+    /// words for a shell.
+    pub(crate) fn global_options(&self) -> Vec<String> {
+        // `plan` has no such options of its own.
+        let words = accepted_by(&Cli::command(), "plan", &self.global.target);
+        words.into_iter().map(str::to_owned).collect()
     }
 
     /// Returns the directory to work in, as an absolute path: that of `-C`, or the current

@@ -26,8 +26,13 @@ pub(super) struct Artifact {
 pub(super) enum ArtifactContents {
     /// The HTML page.
     Page,
-    /// The saved plan of a sync with these options.
-    Plan { options: Vec<String> },
+    /// The saved plan of a sync.
+    Plan {
+        /// The options that decide what is published.
+        options: Vec<String>,
+        /// The options that the command which carries out the plan needs, as words for a shell.
+        global_options: Vec<String>,
+    },
     /// The code quality report of GitLab.
     CodeQuality,
 }
@@ -173,7 +178,7 @@ impl ArtifactContents {
                 let all = context.terminal.verbose;
                 Some(page::page(outcome, errors, now, all))
             }
-            Self::Plan { options } => {
+            Self::Plan { options, .. } => {
                 let plan = SavedPlan::new(outcome, options.clone(), errors)?;
                 Some(plan.text())
             }
@@ -260,10 +265,16 @@ impl ArtifactContents {
         match self {
             Self::Page => format!("wrote the report to {name}\n"),
             Self::CodeQuality => format!("wrote the code quality report to {name}\n"),
-            Self::Plan { .. } => format!(
-                "saved the plan to {name}; `fractary-codex sync --plan {}` carries it out\n",
-                shell_path(name)
-            ),
+            Self::Plan { global_options, .. } => {
+                let options: String = global_options
+                    .iter()
+                    .map(|word| format!("{word} "))
+                    .collect();
+                format!(
+                    "saved the plan to {name}; `fractary-codex sync {options}--plan {}` carries it out\n",
+                    shell_path(name)
+                )
+            }
         }
     }
 }

@@ -79,7 +79,7 @@ fn sync_with(
     }
     let sources = Arc::new(Sources::at(arguments.source_rev.clone()));
     let selected = match saved {
-        Some(saved) => sync_plan::projects(saved, arguments, &workspace)?,
+        Some(saved) => sync_plan::projects(saved, arguments, &workspace, context)?,
         None => {
             let projects = selected(arguments, &workspace, context)?;
             narrow(&arguments.selection, projects, &configuration, &sources)?
@@ -110,7 +110,7 @@ fn sync_with(
     outcome.warnings.splice(0..0, warnings);
     outcome.selection = selected.summary;
     if let Some(error) = &mut outcome.failure {
-        sync_plan::add_dry_run(error, arguments, saved, &workspace);
+        sync_plan::add_dry_run(error, arguments, saved, &workspace, context);
     }
     Ok(outcome)
 }

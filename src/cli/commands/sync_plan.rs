@@ -17,6 +17,7 @@ use crate::platform::bytes_of;
 use crate::saved_plan::differences::missing_projects;
 use crate::saved_plan::document::SavedPlan;
 use crate::sync::expectation::Expectation;
+use crate::text::shell_word;
 use crate::workspace::{PushBranches, Workspace};
 
 /// The maximum number of projects that a suggested command names.
@@ -39,8 +40,10 @@ pub(super) fn artifacts(
         let message = "`--plan-out` saves the plan of a dry run";
         return Err(CommandError::usage(message).hint("add `--dry-run`"));
     }
-    let options = plan_options(arguments);
-    let contents = ArtifactContents::Plan { options };
+    let contents = ArtifactContents::Plan {
+        options: plan_options(arguments),
+        global_options: context.global_options(),
+    };
     artifacts.push(Artifact::new(contents, file, format, context)?);
     Ok(artifacts)
 }
@@ -150,6 +153,7 @@ pub(super) fn projects<'w>(
     saved: &SavedPlan,
     arguments: &SyncArgs,
     workspace: &'w Workspace,
+    context: &Context,
 ) -> Result<SelectedProjects<'w>, CommandError> {
     let find = |name: &str| workspace.project(name);
     let missing = missing_projects(saved.projects().filter(|name| find(name).is_none()));
@@ -161,7 +165,7 @@ pub(super) fn projects<'w>(
         }),
         false => Err(CommandError::from(&SyncError::PlanDiffers {
             differences: missing,
-            options: dry_run_options(arguments, Some(saved), workspace),
+            options: dry_run_options(arguments, Some(saved), workspace, context),
         })),
     }
 }
@@ -172,42 +176,47 @@ pub(super) fn add_dry_run(
     arguments: &SyncArgs,
     saved: Option<&SavedPlan>,
     workspace: &Workspace,
+    context: &Context,
 ) {
     if let SyncError::PlanDiffers { options, .. } | SyncError::UnexpectedPlan { options, .. } =
         error
     {
-        *options = dry_run_options(arguments, saved, workspace);
+        *options = dry_run_options(arguments, saved, workspace, context);
     }
 }
 
-/// The options of a dry run that shows the present plan: those that decide what is published, and the
-/// selected projects. Of a saved plan, these are its projects that the configuration still has.
+/// The options of a dry run that shows the present plan, as words for a shell: those of all commands,
+/// those that decide what is published, and the selected projects. Of a saved plan, these are its
+/// projects that the configuration still has.
 fn dry_run_options(
     arguments: &SyncArgs,
     saved: Option<&SavedPlan>,
     workspace: &Workspace,
+    context: &Context,
 ) -> Vec<String> {
-    let mut options = plan_options(arguments);
-    let Some(saved) = saved else {
-        options.extend(words(arguments, OptionRole::Selection));
-        return options;
+    let options = plan_options(arguments).into_iter();
+    let selection = match saved {
+        None => words(arguments, OptionRole::Selection).collect(),
+        Some(saved) => selection_of(saved, arguments, workspace),
     };
+    let words = options.chain(selection).map(|word| shell_word(&word));
+    context.global_options().into_iter().chain(words).collect()
+}
 
+/// The options that select those projects of a saved plan that the configuration still has.
+fn selection_of(saved: &SavedPlan, arguments: &SyncArgs, workspace: &Workspace) -> Vec<String> {
     let planned: BTreeSet<&str> = saved.projects().collect();
     let projects = workspace.projects.iter();
     let projects = projects.map(|project| project.name.as_str());
     let (planned, others): (Vec<_>, Vec<_>) = projects.partition(|name| planned.contains(name));
     // The projects of a shard are selected from all.
-    let is_shard = options.iter().any(|word| word.starts_with("--shard"));
-    match planned.len() {
-        _ if is_shard || others.is_empty() => options.push("--all".to_owned()),
-        1..=MAX_NAMED => {
-            let named = planned.iter().flat_map(|name| ["-p", *name]);
-            options.extend(named.map(str::to_owned));
-        }
-        _ => options.extend(["-p", "…"].map(str::to_owned)),
-    }
-    options
+    let is_shard = arguments.selection.shard.is_some();
+    let words: Vec<&str> = match planned.len() {
+        _ if is_shard || others.is_empty() => vec!["--all"],
+        1..=MAX_NAMED => planned.iter().flat_map(|name| ["-p", *name]).collect(),
+        _ => vec!["-p", "…"],
+    };
+    words.into_iter().map(str::to_owned).collect()
 }
 
 /// The relation of a run to a plan.

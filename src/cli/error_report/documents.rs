@@ -96,7 +96,7 @@ pub(in crate::cli) fn of_trace(error: &TraceError) -> ErrorReport {
         ),
         TraceError::NotPublished { project, .. } => (
             "not-published",
-            format!("publish it with `fractary-codex sync -p {project}`"),
+            format!("`fractary-codex sync -p {project} --dry-run` shows whether a sync publishes it"),
         ),
         TraceError::Cut { .. } => (
             "unknown-origin",

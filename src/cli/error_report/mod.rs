@@ -34,7 +34,6 @@ use crate::config::Direction;
 use crate::outcome::{Pushed, SyncError, SyncOutcome};
 use crate::paths::escaped;
 use crate::report::ErrorReport;
-use crate::text::shell_word;
 
 use branches::{branch_hints, creation_hint};
 pub(super) use documents::{of_fetch, of_trace, of_uri};
@@ -280,9 +279,9 @@ fn causes(error: &SyncError) -> Vec<String> {
     }
 }
 
-/// The command of a dry run with these options.
+/// The command of a dry run with these options, which are words for a shell.
 fn dry_run(options: &[String]) -> String {
-    let options = options.iter().map(|word| shell_word(word) + " ");
+    let options = options.iter().map(|word| format!("{word} "));
     format!(
         "`fractary-codex sync {}--dry-run`",
         options.collect::<String>()

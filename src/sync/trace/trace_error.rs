@@ -31,8 +31,8 @@ pub(crate) enum TraceError {
         /// The project.
         project: String,
     },
-    /// A file of a project that a sync would publish.
-    #[error("`{}` is not published yet: the codex has no `{}`", escaped(name.as_bytes()), escaped(path))]
+    /// A file that a pattern of its project matches, and that the codex does not have.
+    #[error("`{}` is not published: the codex has no `{}`", escaped(name.as_bytes()), escaped(path))]
     NotPublished {
         /// The path as the user gave it.
         name: String,

@@ -11,6 +11,15 @@ fn saved_plan() {
         .build();
     let save = ["sync", "--all", "--dry-run", "--plan-out", "../plan.json"];
     insta::assert_snapshot!(world.run(&save).code(0).shown());
+
+    let global = ["-C", "../ws", "--config", "sync.prune=true", "-q"];
+    let saved = world.run(&[&global[..], &save].concat()).code(0).stdout;
+    assert!(
+        saved.contains(
+            "`fractary-codex sync -C=../ws --config=sync.prune=true --plan ../plan.json`"
+        ),
+        "{saved}"
+    );
 }
 
 #[test]
