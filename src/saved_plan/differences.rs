@@ -117,7 +117,7 @@ impl Differences {
             &planned.program_version,
             &now.program_version,
         );
-        self.compare("remote", &planned.url, &now.url);
+        self.compare("remote.url", &planned.url, &now.url);
         let branch = |run: &RunFacts| run.branch.clone().unwrap_or_default();
         self.compare("branch", &branch(planned), &branch(now));
         if let (Some(tip), None) = (planned.tip, now.tip)

@@ -1,7 +1,6 @@
 //! `doctor`: checks everything that a sync needs, and prints one line per check with its result and
 //! a hint.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use super::to_json;
@@ -17,6 +16,7 @@ use crate::paths::shown;
 use crate::report::configuration::REPORT_VERSION;
 use crate::report::doctor::{CheckReport, CheckVerdict, DoctorReport};
 use crate::report::style::Style;
+use crate::report::wrap::wrap;
 use crate::report::{ErrorReport, step_summary};
 use crate::sync::doctor::{Check, Verdict, examine};
 
@@ -123,7 +123,7 @@ pub(crate) fn run(arguments: &DoctorArgs, context: &Context) -> u8 {
     context.terminal.result(&if arguments.output.is_json() {
         document(&lines, status)
     } else {
-        text(&lines, context.terminal.out)
+        text(&lines, context.terminal.out, context.terminal.width)
     });
     status
 }
@@ -183,8 +183,13 @@ fn document(lines: &[CheckLine], status: u8) -> String {
     })
 }
 
-fn text(lines: &[CheckLine], style: Style) -> String {
+/// The text for people; `width` is that of the terminal.
+fn text(lines: &[CheckLine], style: Style, width: Option<usize>) -> String {
     let mut text = String::new();
+    let mut add = |line: &str, indent: &str| {
+        text.push_str(&wrap(line, width, indent));
+        text.push('\n');
+    };
     for line in lines {
         let verdict = format!("{:<8}", line.verdict.word());
         let verdict = match line.verdict {
@@ -192,13 +197,19 @@ fn text(lines: &[CheckLine], style: Style) -> String {
             CheckVerdict::Failed => style.bad(verdict),
             CheckVerdict::Warning | CheckVerdict::Skipped => style.warn(verdict),
         };
-        let _ = writeln!(text, "{verdict} {}: {}", line.subject, line.report.message);
+        let message = &line.report.message;
+        add(
+            &format!("{verdict} {}: {message}", line.subject),
+            "           ",
+        );
 
         for cause in &line.report.causes {
-            let _ = writeln!(text, "           {} {cause}", style.faint("caused by:"));
+            let cause = format!("           {} {cause}", style.faint("caused by:"));
+            add(&cause, "             ");
         }
         for hint in &line.report.hints {
-            let _ = writeln!(text, "           {} {hint}", style.strong("hint:"));
+            let hint = format!("           {} {hint}", style.strong("hint:"));
+            add(&hint, "             ");
         }
     }
     text
