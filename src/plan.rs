@@ -142,6 +142,11 @@ impl ProjectPlan {
         self.overwritten().next().is_some()
     }
 
+    /// The files of the codex that the plan adds, modifies or deletes.
+    pub(crate) fn changed_paths(&self) -> BTreeSet<&BString> {
+        self.changes.iter().map(|change| &change.path).collect()
+    }
+
     /// The files of the codex that the plan modifies or deletes.
     pub(crate) fn overwritten(&self) -> impl Iterator<Item = &BString> {
         let changes = self.changes.iter();

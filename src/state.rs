@@ -13,13 +13,14 @@ use std::path::Path;
 use bstr::BString;
 
 use crate::object::{Kind, Mode, ObjectId, hash};
-use crate::paths::CodexPath;
+use crate::paths::{CodexPath, resolved};
 use crate::plan::{Entry, Listing};
+use crate::platform::bytes_of;
 use crate::record::{self, RecordDirectory, RecordReader};
 use crate::workspace::{Project, Workspace};
 
 /// The first line of a record.
-const HEAD: &str = "fractary-codex listing 4";
+const HEAD: &str = "fractary-codex listing 5";
 /// The name of the file that records whether the last push bypassed rules, and its first line.
 const BYPASSED_RULES: &str = "bypassed-rules";
 
@@ -29,11 +30,15 @@ const MISSING: Entry = Entry {
     id: ObjectId([0; 20]),
 };
 
-/// The records for one remote and branch.
+/// The records of one workspace for one remote and branch.
 #[derive(Debug, Clone)]
 pub(crate) struct State {
     records: RecordDirectory,
 }
+
+/// The files of a project that others have changed in the codex, each with the version that the last
+/// sync of the project has left, if it has left one.
+pub(crate) type Drifted = BTreeMap<BString, Option<Entry>>;
 
 /// The record of one project.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,13 +58,16 @@ pub(crate) struct Recorded {
     pub time: i64,
     /// The files of the project in the codex.
     pub listing: Listing,
-    /// The files that others have changed since the project was last synced, each with the version
-    /// that the sync has left, if it has left one. They are kept until a sync overwrites them.
-    pub drifted: BTreeMap<BString, Option<Entry>>,
+    /// The files that others may have changed, or a sync of the project that is not recorded here.
+    /// They are kept until a sync overwrites them.
+    pub drifted: Drifted,
+    /// The files of which no recorded sync shows who has made them.
+    pub unknown: BTreeSet<BString>,
 }
 
 impl Recorded {
-    /// The version of a file that the last sync of the project has left in the codex.
+    /// The version of a file that the last sync of the project has left in the codex. For an unknown
+    /// file, that of the record.
     pub(crate) fn synced(&self, path: &BString) -> Option<Entry> {
         match self.drifted.get(path) {
             Some(synced) => *synced,
@@ -69,7 +77,7 @@ impl Recorded {
 
     /// The files of a later listing that others have changed, each with the version that the last
     /// sync of the project has left.
-    pub(crate) fn drifted_since(&self, later: &Listing) -> BTreeMap<BString, Option<Entry>> {
+    pub(crate) fn drifted_since(&self, later: &Listing) -> Drifted {
         let entries = later.entries.iter();
         let synced = entries.map(|(path, entry)| (path, *entry, self.synced(path)));
         synced
@@ -84,27 +92,32 @@ impl State {
     pub(crate) fn of(workspace: &Workspace, sync_branch: Option<&str>) -> Self {
         let remote = &workspace.remote;
         Self::new(
-            &workspace.state_dir,
+            (&workspace.state_dir, &workspace.root),
             &remote.url.for_git(),
             remote.branch.as_deref(),
             sync_branch,
         )
     }
 
-    /// The records below `state_dir` for the remote at `url`, a URL without secrets, for the
-    /// configured branch, or `None` for the remote's default branch, and for a sync branch.
-    pub(crate) fn new(
-        state_dir: &Path,
+    /// The records below `state_dir` of the workspace at `root`, for the remote at `url`, a URL
+    /// without secrets, for the configured branch, or `None` for the remote's default branch, and for
+    /// a sync branch.
+    ///
+    /// Other workspaces can publish to the same codex. What their syncs have left is not what a sync
+    /// of this one has left.
+    fn new(
+        (state_dir, root): (&Path, &Path),
         url: &str,
         branch: Option<&str>,
         sync_branch: Option<&str>,
     ) -> Self {
         let branch = branch.unwrap_or_default();
-        let text = match sync_branch {
-            Some(sync_branch) => format!("{url}\n{branch}\n{sync_branch}"),
-            None => format!("{url}\n{branch}"),
-        };
-        let key = hash(Kind::Blob, text.as_bytes());
+        let mut key = bytes_of(&resolved(root)).into_owned();
+        key.extend_from_slice(format!("\n{url}\n{branch}").as_bytes());
+        if let Some(sync_branch) = sync_branch {
+            key.extend_from_slice(format!("\n{sync_branch}").as_bytes());
+        }
+        let key = hash(Kind::Blob, &key);
         Self {
             records: RecordDirectory::new(state_dir.join("codex").join(key.to_string())),
         }
@@ -156,6 +169,10 @@ impl State {
         body.extend_from_slice(&(recorded.drifted.len() as u64).to_le_bytes());
         for (path, entry) in &recorded.drifted {
             entry.unwrap_or(MISSING).push_to_record(path, &mut body);
+        }
+        body.extend_from_slice(&(recorded.unknown.len() as u64).to_le_bytes());
+        for path in &recorded.unknown {
+            record::push_bytes(&mut body, path);
         }
         for (path, entry) in &recorded.listing.entries {
             entry.push_to_record(path, &mut body);
@@ -222,6 +239,10 @@ fn decode(body: &[u8]) -> Option<Recorded> {
         let (path, entry) = Entry::read_from_record(&mut reader)?;
         drifted.insert(path, Some(entry).filter(|entry| *entry != MISSING));
     }
+    let mut unknown = BTreeSet::new();
+    for _ in 0..reader.number()? {
+        unknown.insert(reader.bytes()?.into());
+    }
     let mut entries = Vec::new();
     while !reader.0.is_empty() {
         entries.push(Entry::read_from_record(&mut reader)?);
@@ -238,5 +259,6 @@ fn decode(body: &[u8]) -> Option<Recorded> {
             obstacle: None,
         },
         drifted,
+        unknown,
     })
 }

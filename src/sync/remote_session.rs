@@ -57,8 +57,11 @@ pub(super) struct RemoteSession {
     /// The recorded listings of the projects by index, which are used instead of a fetch. There is
     /// one per project or none at all.
     recorded: BTreeMap<usize, Listing>,
+    /// For each project, by index, the files that others may have changed, as far as the records show
+    /// it.
+    pub(super) recorded_drift: BTreeMap<usize, BTreeSet<BString>>,
     /// The tips of the target and of the base, for each target, if the listings of all projects were
-    /// recorded for them.
+    /// recorded for them, and no drift.
     recorded_tips: Vec<(Option<ObjectId>, Option<ObjectId>)>,
     pub(super) base: Base,
     /// The branches that are pushed to: the base itself, or sync branches.
@@ -161,11 +164,18 @@ pub(super) fn connect_and_fetch(
     let refs = find_branches(request, &*transport, remote.create, &sync_branches)?;
     let mut session = RemoteSession::new(request, transport, refs, &sync_branches)?;
     session._queue_lock = queue_lock;
-    let recorded = recorded_listings(request, &session);
+    let recorded = current_records(request, &session);
     let is_recorded = recorded.is_some();
     session.log_base(remote.transport, is_recorded);
-    session.recorded = recorded.unwrap_or_default();
-    if is_recorded {
+    for (index, recorded) in recorded.into_iter().flatten() {
+        session.recorded.insert(index, recorded.listing);
+        let drifted = recorded.drifted.into_keys().chain(recorded.unknown);
+        let drifted: BTreeSet<_> = drifted.collect();
+        if !drifted.is_empty() {
+            session.recorded_drift.insert(index, drifted);
+        }
+    }
+    if is_recorded && session.recorded_drift.is_empty() {
         let tips = session.targets.iter();
         session.recorded_tips = tips.map(|one| session.tips_to_record(one)).collect();
     }
@@ -190,30 +200,27 @@ pub(super) fn connect_and_fetch(
     Ok(session)
 }
 
-/// The recorded listings of all projects, if all were recorded for the tips of the session.
-fn recorded_listings(
+/// The records of all projects by index, if all were made for the tips of the session.
+fn current_records(
     request: &SyncRequest<'_>,
     session: &RemoteSession,
-) -> Option<BTreeMap<usize, Listing>> {
+) -> Option<BTreeMap<usize, Recorded>> {
     if request.rescan {
         return None;
     }
-    let mut listings = BTreeMap::new();
+    let mut records = BTreeMap::new();
     for (target, lane) in session.targets.iter().zip(request.lanes()) {
         let state = State::of(request.workspace, lane.sync_branch.as_deref());
         let is_current = |recorded: &Recorded| {
             let tips = (recorded.tip, recorded.base);
-            // The commits that have changed files since the last sync are only known after a fetch.
-            tips == session.tips_to_record(target)
-                && recorded.branch == session.base.branch
-                && recorded.drifted.is_empty()
+            tips == session.tips_to_record(target) && recorded.branch == session.base.branch
         };
         for index in lane.projects {
             let recorded = state.read(request.projects[index]).filter(is_current)?;
-            listings.insert(index, recorded.listing);
+            records.insert(index, recorded);
         }
     }
-    Some(listings)
+    Some(records)
 }
 
 /// Queries the branches. A repository at a local path that does not exist is created first, if the
@@ -358,6 +365,7 @@ impl RemoteSession {
             transport,
             store: None,
             recorded: BTreeMap::new(),
+            recorded_drift: BTreeMap::new(),
             recorded_tips: Vec::new(),
             base,
             targets,

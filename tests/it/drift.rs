@@ -190,11 +190,49 @@ fn project_is_withheld_if_its_drift_cannot_be_known() {
         assert_eq!(error["kind"], "withheld");
         let message = error["message"].as_str().unwrap();
         assert!(message.contains(reason), "{message}");
+        // The first run has recorded the files, which is no sync of them.
+        world.run_elsewhere(&["sync"]).code(1);
         assert_eq!(world.codex.tip(), before);
 
         let overwrite = ["sync", "--config", "sync.on_drift=overwrite"];
         world.run_elsewhere(&overwrite).code(0);
         world.codex.assert_sound();
+    }
+}
+
+/// Runs that do not overwrite a file of others say nothing about who has made it: the run that would
+/// overwrite it finds the drift all the same.
+#[test]
+fn files_of_others_stay_theirs_after_runs_that_leave_them() {
+    let kept = |world: &World, name: &str| {
+        let path = format!("main:projects/alpha/docs/{name}.md");
+        assert_eq!(
+            world.codex.git(&["show", &path]),
+            "corrected in the codex",
+            "{name}"
+        );
+    };
+    for is_recorded in [true, false] {
+        let world = drifted(WITHHOLD);
+        let run = |arguments: &[&str]| match is_recorded {
+            true => world.run(arguments),
+            false => world.run_elsewhere(arguments),
+        };
+
+        // A sync of another file.
+        run(&["sync", "--include", "docs/b.md"]).code(0);
+        run(&["sync"]).code(1);
+        run(&["sync"]).code(1);
+        kept(&world, "a");
+
+        // A file that the patterns do not match at first.
+        world.edit_source("a", "corrected in the codex");
+        let (narrow, wide) = (["--include", "docs/*.md"], ["--include", "docs/**"]);
+        world.correct("more/d");
+        run(&[&["sync"], &narrow[..]].concat()).code(0);
+        world.edit_source("more/d", "new in the sources");
+        run(&[&["sync"], &wide[..]].concat()).code(1);
+        kept(&world, "more/d");
     }
 }
 

@@ -89,6 +89,33 @@ fn left_directories_are_shown_with_the_commands_to_type() {
 }
 
 #[test]
+fn projects_of_another_workspace_are_not_left_directories() {
+    let world = synced(URL);
+    world.sandbox.write("other/gamma/README.md", "gamma");
+    world.sandbox.write(
+        "other/.fractary/config.yaml",
+        "codex:\n  remote: { url: ../codex.git }\n  projects: { gamma: {} }\n",
+    );
+    world.run(&["-C", "../other", "sync", "--all"]).code(0);
+    for directory in ["../ws", "../other"] {
+        let status = world.run(&["-C", directory, "status", "--json"]);
+        assert_eq!(status.code(0).json().get("orphans"), None, "{directory}");
+    }
+
+    // The last sync of the other project is no sync of this one.
+    world.sandbox.write("ws/taken/README.md", "taken");
+    let projects = "projects={other={root=\"taken\",to=\"projects/gamma\"}}";
+    let withhold = ["--config", projects, "--config", "sync.on_drift=withhold"];
+    world
+        .run(&[&["sync", "-p", "other"], &withhold[..]].concat())
+        .code(1);
+    assert_eq!(
+        world.codex.git(&["show", "main:projects/gamma/README.md"]),
+        "gamma"
+    );
+}
+
+#[test]
 fn history_is_evidence_for_projects_of_the_same_repository_only() {
     let world = synced(URL);
     world.set_projects("{ beta: {} }");

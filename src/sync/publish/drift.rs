@@ -1,9 +1,12 @@
 //! Finds drift: files that a plan overwrites or deletes although others have changed them in the
 //! codex since the project was last synced.
 //!
-//! The files at the time of the last sync are those of the recorded state. Without it, they are those
-//! of the newest commit that a sync of the project has made, which the trailers show. The history is
-//! only read if it can contain drift, and only a bounded part of it, unless drift withholds a project.
+//! The versions that syncs have left are those of the recorded state. Without it, they are those of the
+//! newest commit that a sync of the project has made, which the trailers show. The history is only read
+//! if it can contain drift, and only a bounded part of it, unless drift withholds a project.
+//!
+//! If the branch of the codex is merged into a sync branch first, the merge has its versions, so that
+//! changes of others in it are drift as well.
 //!
 //! If the files at that time cannot be known, a project with `on_drift: withhold` is withheld as well.
 
@@ -19,16 +22,13 @@ use crate::object::ObjectId;
 use crate::outcome::{ProjectOutcome, ProjectReport, SyncError, Warning, WarningSubject};
 use crate::paths::escaped;
 use crate::plan::{Decision, Entry, Listing, OthersChange, ProjectPlan, Withheld};
-use crate::state::State;
+use crate::state::{Drifted, State};
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::{SyncRequest, Task};
 use crate::sync::search_depths::search_depths;
 
 /// The number of depths up to which the history is searched if drift is only a warning.
 const BOUNDED_SEARCH: usize = 2;
-
-/// The files of a project that others have changed, each with the version of the last sync.
-pub(super) type Drifted = BTreeMap<BString, Option<Entry>>;
 
 /// The drift of one project.
 enum ProjectDrift {
@@ -126,13 +126,21 @@ impl DriftSearch<'_> {
             })
             .collect();
 
+        let withholds = |index: usize| request.projects[index].on_drift == OnDrift::Withhold;
         let mut found = BTreeMap::new();
         let mut unrecorded = Vec::new();
         for (index, plan, recorded) in recorded {
             let listing = &listings[&index];
             match recorded {
                 Some(recorded) => {
-                    let drifted = plan.drifted(listing, |path| recorded.synced(path));
+                    // The history shows who has made an unknown file. Only a search without a limit
+                    // is sure to find it.
+                    let is_open =
+                        |path: &BString| withholds(index) && recorded.unknown.contains(path);
+                    let drifted = plan.drifted(listing, |path| match is_open(path) {
+                        true => None,
+                        false => recorded.synced(path),
+                    });
                     found.insert(index, ProjectDrift::Known(drifted, recorded.tip));
                 }
                 None => unrecorded.push((index, plan, listing)),

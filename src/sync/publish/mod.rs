@@ -220,9 +220,11 @@ fn land(
             compare(request, session, &mut committer, run)?;
             return Err(SyncError::Atomic);
         }
-        // The commits that precede ours on a sync branch are only known after a fetch.
+        // The commits that precede ours on a sync branch are only known after a fetch, and whether
+        // others have made a version that differs from that of the last sync.
         let is_fetched = session.store.is_some();
-        if is_any_open && !is_fetched && (!request.dry_run || session.has_sync_branches) {
+        let needs_history = || session.has_sync_branches || run.overwrites_recorded_drift(session);
+        if is_any_open && !is_fetched && (!request.dry_run || needs_history()) {
             session.fetch_to_push(request)?;
             continue;
         }

@@ -6,7 +6,7 @@ use bstr::{BString, ByteSlice};
 use rayon::prelude::*;
 
 use super::check::{CheckResults, check};
-use super::drift::{DriftSearch, Drifted};
+use super::drift::DriftSearch;
 use super::merge::{Divergence, PlannedMerge};
 use super::planned_codex::CodexTrees;
 use super::scan::Scanned;
@@ -16,6 +16,7 @@ use crate::object::{Kind, ObjectId, hash};
 use crate::outcome::{SyncError, Warning};
 use crate::paths::escaped;
 use crate::plan::{Decision, Listing, ProjectPlan, plan_id};
+use crate::state::Drifted;
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::{SyncRequest, Task};
 
@@ -199,6 +200,8 @@ impl Planned {
             {
                 self.decisions.insert(*index, decision.clone());
                 self.listings.insert(*index, listing.clone());
+                let drifted = merged.drifted.get(index).cloned();
+                self.drifted.insert(*index, drifted.unwrap_or_default());
             }
         }
     }

@@ -141,6 +141,17 @@ impl Run {
         !self.scanned.failed.is_empty() || plans.any(Planned::is_any_withheld)
     }
 
+    /// Whether a plan overwrites or deletes a file that others may have changed, as far as the records
+    /// show it.
+    pub(super) fn overwrites_recorded_drift(&self, session: &RemoteSession) -> bool {
+        let plans = self.lanes.iter().filter_map(|lane| lane.planned.as_ref());
+        let mut changes = plans.flat_map(Planned::changes);
+        changes.any(|(index, plan)| {
+            let drifted = session.recorded_drift.get(&index);
+            drifted.is_some_and(|drifted| plan.overwritten().any(|path| drifted.contains(path)))
+        })
+    }
+
     /// Commits and pushes the plans of some open lanes together, given their indexes.
     pub(super) fn push(
         &mut self,

@@ -1,8 +1,9 @@
 //! Records the files of each project in the codex, and reads the records for an offline plan.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
+use bstr::BString;
 use rayon::prelude::*;
 
 use super::lane::Lane;
@@ -10,8 +11,9 @@ use super::scan::Scanned;
 use crate::object::ObjectId;
 use crate::outcome::{SyncError, Warning};
 use crate::paths::shown;
-use crate::plan::Decision;
-use crate::state::{Recorded, State};
+use crate::plan::{Decision, Entry, Listing};
+use crate::scan::Snapshot;
+use crate::state::{Drifted, Recorded, State};
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::{SyncRequest, Task};
 
@@ -69,6 +71,54 @@ pub(super) fn read(
     }
 
     Ok((recorded.into_iter().enumerate().collect(), oldest))
+}
+
+/// What is known of the files of a project in the codex after a run.
+struct KnownFiles<'r> {
+    /// The files that this run has read. Those that it has not `changed` are as their sources.
+    sources: &'r Snapshot,
+    /// The files that this run would have changed and did not change.
+    changed: BTreeSet<&'r BString>,
+    /// The drift that this run has found.
+    drifted: Option<&'r Drifted>,
+    /// The record of an earlier run.
+    previous: Option<Recorded>,
+}
+
+impl KnownFiles<'_> {
+    /// The drifted and the unknown files in `listing`, for the record. A run says nothing about a file
+    /// that it has not claimed, or would have changed.
+    fn of(&self, listing: &Listing) -> (Drifted, BTreeSet<BString>) {
+        let is_as_source =
+            |path: &BString| self.sources.files.contains_key(path) && !self.changed.contains(path);
+        let (mut drifted, mut unknown) = (Drifted::new(), BTreeSet::new());
+        for (path, entry) in listing
+            .entries
+            .iter()
+            .filter(|(path, _)| !is_as_source(path))
+        {
+            match self.synced(path) {
+                Some(synced) if synced.as_ref() == Some(entry) => {}
+                Some(synced) => {
+                    drifted.insert(path.clone(), synced);
+                }
+                None => {
+                    unknown.insert(path.clone());
+                }
+            }
+        }
+        (drifted, unknown)
+    }
+
+    /// The version of a file that the last sync has left; `None` if it is unknown.
+    fn synced(&self, path: &BString) -> Option<Option<Entry>> {
+        if let Some(synced) = self.drifted.and_then(|drifted| drifted.get(path)) {
+            return Some(*synced);
+        }
+        let previous = self.previous.as_ref()?;
+        let is_known = !previous.unknown.contains(path);
+        is_known.then(|| previous.synced(path))
+    }
 }
 
 /// Records the files of a lane's projects in the codex. If the commits of the plan have `landed`
@@ -130,6 +180,21 @@ pub(super) fn write(
             Decision::Ready(plan) if is_landed => plan.apply_to(listing),
             _ => listing.clone(),
         };
+        let (drifted, unknown) = match former {
+            Some(former) => (former.drifted_since(&listing), former.unknown),
+            None => {
+                let known = KnownFiles {
+                    sources: &scanned.snapshots[*index],
+                    changed: match is_landed {
+                        true => BTreeSet::new(),
+                        false => decision.plan().changed_paths(),
+                    },
+                    drifted: planned.drifted.get(index),
+                    previous: state.read(project).filter(|one| one.branch == *branch),
+                };
+                known.of(&listing)
+            }
+        };
         let recorded = Recorded {
             name: project.name.to_string(),
             to: project.to.as_bstr().to_owned(),
@@ -137,11 +202,8 @@ pub(super) fn write(
             tip,
             base,
             time: request.now,
-            drifted: match (former, is_landed) {
-                (Some(former), _) => former.drifted_since(&listing),
-                (None, true) => BTreeMap::new(),
-                (None, false) => planned.drifted.get(index).cloned().unwrap_or_default(),
-            },
+            drifted,
+            unknown,
             listing,
         };
         state.write(project, &recorded)
