@@ -207,15 +207,16 @@ fn change_of_the_codex_under_a_published_path_is_merged_once() {
         assert_eq!(dry_run["remote"]["sync_branches"][0]["merges_base"], true);
         world.run(&["status", "--check"]).code(6);
 
-        // Nothing else changes, but a server would find a conflict.
+        // No source has changed, but a server would find a conflict.
         let output = world.sync_all(&[]).code(0).json();
         assert_eq!(output["plan_id"], dry_run["plan_id"]);
         assert_eq!(output["pushed"], true);
-        assert_eq!(output["projects"][0]["status"], "up-to-date");
-        assert_eq!(
-            world.subjects_on(SYNC)[0],
-            format!("Merge branch 'main' into {SYNC}")
-        );
+        let alpha = &output["projects"][0];
+        assert_eq!(alpha["status"], "synced");
+        assert_eq!(alpha["drift"][0]["path"], "projects/alpha/README.md");
+        let subjects = world.subjects_on(SYNC);
+        assert_eq!(subjects[0], "Sync 1 file from alpha");
+        assert_eq!(subjects[1], format!("Merge branch 'main' into {SYNC}"));
         assert_eq!(world.file_on(SYNC, "projects/alpha/README.md"), "alpha");
         assert_eq!(world.file_on(SYNC, "projects/beta/README.md"), "beta");
         assert_eq!(world.file_on(SYNC, "elsewhere.md"), "theirs");
@@ -225,7 +226,29 @@ fn change_of_the_codex_under_a_published_path_is_merged_once() {
         world.sync_all(&["--rescan"]).code(0);
         assert_eq!(world.tip_of(SYNC), tip);
         world.publish_one("alpha", "changed");
-        assert_eq!(world.subjects_on(SYNC).len(), 4);
+        assert_eq!(world.subjects_on(SYNC).len(), 5);
+        world.assert_merges(SYNC);
+    });
+}
+
+#[test]
+fn drift_in_the_codex_withholds_a_project_with_a_sync_branch() {
+    let config = &format!("{ONE_BRANCH}\n  sync: {{ on_drift: withhold }}");
+    with_each_transport(config, &["alpha", "beta"], |world| {
+        world.sync_all(&["-q"]).code(0);
+        let theirs = ("100644", "projects/alpha/README.md", "theirs");
+        world.codex.commit(&[theirs], &[]);
+        let tip = world.tip_of(SYNC);
+        for _ in 0..2 {
+            let output = world.sync_all(&[]).code(1).json();
+            assert_eq!(output["projects"][0]["status"], "withheld");
+            assert_eq!(output["projects"][1]["status"], "up-to-date");
+            assert_eq!(world.tip_of(SYNC), tip);
+        }
+
+        let overwrite = ["--config", "sync.on_drift=overwrite"];
+        world.sync_all(&overwrite).code(0);
+        assert_eq!(world.file_on(SYNC, "projects/alpha/README.md"), "alpha");
         world.assert_merges(SYNC);
     });
 }

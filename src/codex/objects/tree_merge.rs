@@ -217,29 +217,11 @@ fn changes_below<'c>(path: &BStr, changes: &'c Changes) -> impl Iterator<Item = 
         .map(|(_, edit)| edit)
 }
 
-/// Whether the changes put something at, above or below the path that a file at the path would
-/// replace: a directory, a symlink or a submodule, or a file in the place of a directory above.
-fn is_obstructed(path: &BStr, changes: &Changes) -> bool {
-    match changes.get(path) {
-        Some(Some((mode, _))) => !mode.is_file(),
-        _ => is_below_new_file(path, changes) || changes_below(path, changes).any(Option::is_some),
-    }
-}
-
 /// The differences of the merged tree from that of `theirs`. `ours` and `theirs` are the changes of
-/// the two branches since they parted. If both have changed a path, theirs is kept, unless `is_ours`
-/// returns true for the path and theirs is a file or a deletion.
-pub(crate) fn merged(ours: &Changes, theirs: &Changes, is_ours: impl Fn(&BStr) -> bool) -> Changes {
-    let is_kept = |(path, edit): &(&BString, &Edit)| match overlap(path.as_bstr(), theirs) {
-        Overlap::None => true,
-        Overlap::Same(other) => {
-            let path = path.as_bstr();
-            **edit != other && is_ours(path) && !is_obstructed(path, theirs)
-        }
-        Overlap::Nested => false,
-    };
+/// the two branches since they parted. If both have changed a path, theirs is kept.
+pub(crate) fn merged(ours: &Changes, theirs: &Changes) -> Changes {
     ours.iter()
-        .filter(is_kept)
+        .filter(|(path, _)| overlap(path.as_bstr(), theirs) == Overlap::None)
         .map(|(path, edit)| (path.clone(), *edit))
         .collect()
 }
@@ -348,43 +330,23 @@ mod tests {
     }
 
     #[test]
-    fn base_is_kept_where_both_changed_a_path_that_is_not_ours() {
+    fn base_is_kept_where_both_changed_a_path() {
         let ours = all(&[
             ("mine", file(1)),
-            ("both/ours", file(2)),
-            ("both/theirs", file(3)),
-            ("both/same", file(4)),
-            ("both/deleted", None),
-            ("nested", file(5)),
-            ("d/nested", file(6)),
-            ("both/link", file(7)),
-            ("both/directory", file(8)),
-            ("both/file/x", file(9)),
-            ("both/gone", file(10)),
+            ("both", file(2)),
+            ("same", file(3)),
+            ("deleted", None),
+            ("nested", file(4)),
+            ("d/nested", file(5)),
         ]);
         let theirs = all(&[
-            ("both/ours", file(12)),
-            ("both/theirs", file(13)),
-            ("both/same", file(4)),
-            ("both/deleted", file(14)),
-            ("nested/below", file(15)),
-            ("d", file(16)),
-            ("their", file(17)),
-            ("both/link", Some((Mode::Link, ObjectId([18; 20])))),
-            ("both/directory", None),
-            ("both/directory/x", file(19)),
-            ("both/file", file(20)),
-            ("both/file/x", None),
-            ("both/gone", None),
-            ("both/gone.md", file(21)),
+            ("both", file(12)),
+            ("same", file(3)),
+            ("deleted", file(13)),
+            ("nested/below", file(14)),
+            ("d", file(15)),
+            ("their", file(16)),
         ]);
-        let is_ours = |path: &BStr| path.starts_with(b"both/") && path != "both/theirs";
-        let expected = all(&[
-            ("mine", file(1)),
-            ("both/ours", file(2)),
-            ("both/deleted", None),
-            ("both/gone", file(10)),
-        ]);
-        assert_eq!(merged(&ours, &theirs, is_ours), expected);
+        assert_eq!(merged(&ours, &theirs), all(&[("mine", file(1))]));
     }
 }

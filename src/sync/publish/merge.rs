@@ -5,14 +5,12 @@
 //! path since they parted, the server would find a conflict, or show old changes again. If the
 //! branch of the codex has changed a claimed path that the sync branch has not changed, the merged
 //! codex would not have the contents of the source. Then, and only then, a merge commit comes first.
-//! It has the tree of the branch of the codex, with the changes that only the sync branch has made,
-//! and with its version of the files that the projects claim.
+//! It has the tree of the branch of the codex, with the changes that only the sync branch has made. So
+//! a version of a person is never lost in a merge: the commits of the projects replace it, which is
+//! shown as drift, or withheld (`on_drift`).
 //!
-//! Only the projects count that the run publishes to this branch. The paths of all others, also of
-//! projects with another sync branch, are like any other path: the run does not compare them with
-//! their sources, so it must not choose an older version.
-//!
-//! A conflict about other paths alone is left to people.
+//! Only the projects count that the run publishes to this branch. A conflict about other paths alone,
+//! also of projects with another sync branch, is left to people.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -142,9 +140,7 @@ impl<'p> Divergence<'p> {
 
     /// The merge of the branch of the codex into the sync branch.
     pub(super) fn merge(&self) -> PlannedMerge {
-        let edits = merged(&self.ours, &self.theirs, |path| {
-            claims(&self.projects, path)
-        });
+        let edits = merged(&self.ours, &self.theirs);
         let is_replaced = |(path, edit): &(&BString, &Edit)| {
             let is_different = match overlap(path.as_bstr(), &self.theirs) {
                 Overlap::None => false,
