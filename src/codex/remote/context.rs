@@ -2,7 +2,10 @@
 //! git's configuration for it, and errors about it.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 use super::transport::Purpose;
 use crate::codex::git_config::Settings;
@@ -12,6 +15,7 @@ use crate::environment::Environment;
 use crate::event::{Event, Reporter};
 use crate::interrupt::Interrupt;
 use crate::paths::escaped;
+use crate::secret::Secret;
 use crate::url::RemoteUrl;
 use crate::workspace::Remote;
 
@@ -21,6 +25,8 @@ pub(in crate::codex) struct RemoteContext {
     pub(in crate::codex) remote: Remote,
     pub(in crate::codex) environment: Environment,
     pub(in crate::codex) credential: Option<Credential>,
+    /// Other secrets that are sent to servers.
+    pub(in crate::codex) sent_secrets: SentSecrets,
     /// The URL of the configuration, which git's configuration may rewrite to that of `remote`.
     pub(in crate::codex) configured_url: RemoteUrl,
     /// The user's git configuration.
@@ -42,6 +48,7 @@ impl RemoteContext {
             remote: remote.clone(),
             environment: environment.clone(),
             credential: credential::credential(remote, environment),
+            sent_secrets: SentSecrets::default(),
             configured_url: remote.url.clone(),
             settings: Arc::default(),
             interrupt: interrupt.clone(),
@@ -71,6 +78,8 @@ impl RemoteContext {
         settings: Settings,
         purpose: Purpose,
     ) -> Result<Self, RemoteError> {
+        let authorizations = settings.authorization_headers();
+        authorizations.for_each(|header| self.sent_secrets.add_authorization(header));
         self.settings = Arc::new(settings);
         let configured = &self.remote.url;
         let for_push = purpose == Purpose::Publish;
@@ -139,15 +148,16 @@ impl RemoteContext {
         }
     }
 
-    /// Masks the credential, and secrets in the URL, in lines of a server or a child process.
+    /// Masks all secrets that were sent in lines of a server or a child process.
     pub(in crate::codex) fn redacted(&self, lines: &[String]) -> Vec<String> {
         lines.iter().map(|line| self.redacted_line(line)).collect()
     }
 
-    /// Masks the credential, and secrets in the URL, in a line of a server or a child process.
+    /// Masks all secrets that were sent in a line of a server or a child process.
     pub(in crate::codex) fn redacted_line(&self, line: &str) -> String {
         let traces = self.credential.iter().flat_map(Credential::traces);
         let line = traces.fold(line.to_owned(), |line, trace| line.replace(&trace, "***"));
+        let line = self.sent_secrets.mask_in(line);
         let line = self.remote.url.mask_in(&line);
         self.configured_url.mask_in(&line)
     }
@@ -172,6 +182,41 @@ impl RemoteContext {
             .trim_end_matches("/git-receive-pack");
         let url = RemoteUrl::parse(url, Path::new("/")).ok()?.to_string();
         Some(self.redacted_line(&url))
+    }
+}
+
+/// The secrets that were sent to servers and that are not of the configuration: the logins of git's
+/// credential helpers and of its netrc file, and headers of git's configuration. Servers may repeat
+/// them.
+#[derive(Clone, Default)]
+pub(in crate::codex) struct SentSecrets(Arc<Mutex<Vec<Secret>>>);
+
+impl SentSecrets {
+    /// Adds the secrets in the value of an `Authorization` header.
+    pub(in crate::codex) fn add_authorization(&self, value: &str) {
+        let value = value.trim();
+        let encoded = value.rsplit(' ').next().unwrap_or_default();
+        // Servers may repeat it without the padding.
+        let unpadded = encoded.trim_end_matches('=');
+        let decoded = STANDARD_NO_PAD.decode(unpadded).ok();
+        let decoded = decoded.and_then(|decoded| String::from_utf8(decoded).ok());
+        let password = decoded.as_deref().and_then(|pair| pair.split_once(':'));
+        let password = password.map(|(_, password)| password);
+
+        let found = [Some(unpadded), password].into_iter().flatten();
+        let found = found.filter(|secret| !secret.is_empty()).map(Secret::new);
+        self.secrets().extend(found);
+    }
+
+    fn mask_in(&self, text: String) -> String {
+        let secrets = self.secrets();
+        secrets
+            .iter()
+            .fold(text, |text, secret| text.replace(secret.reveal(), "***"))
+    }
+
+    fn secrets(&self) -> MutexGuard<'_, Vec<Secret>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -227,5 +272,23 @@ mod tests {
         let foreign = [("GIT_PROTOCOL_FROM_USER", "0")];
         assert!(by("file", "", &foreign).is_some());
         assert_eq!(by("https", "", &foreign), None);
+    }
+
+    #[test]
+    fn sent_secrets_are_masked_in_each_form() {
+        // `ada:s3cret`
+        for (value, text, masked) in [
+            (
+                "Basic YWRhOnMzY3JldA==",
+                "YWRhOnMzY3JldA== or s3cret",
+                "***== or ***",
+            ),
+            ("basic YWRhOnMzY3JldA", "Basic YWRhOnMzY3JldA", "Basic ***"),
+            (" Bearer t0ken", "Bearer t0ken", "Bearer ***"),
+        ] {
+            let secrets = SentSecrets::default();
+            secrets.add_authorization(value);
+            assert_eq!(secrets.mask_in(text.to_owned()), masked);
+        }
     }
 }

@@ -124,6 +124,31 @@ fn rejected_token_and_hook_that_prints_it_do_not_show_it() {
 }
 
 #[test]
+fn hook_that_repeats_a_login_of_git_does_not_show_it() {
+    let encoded = BASE64_STANDARD.encode(format!("x-access-token:{MARKER}"));
+    let helper = format!("!f() {{ echo username=x-access-token; echo password={MARKER}; }}; f");
+    let header = format!("Authorization: Basic {encoded}");
+    for (key, value) in [("credential.helper", helper), ("http.extraHeader", header)] {
+        let world = guarded_world();
+        world.codex.hook(
+            "pre-receive",
+            &format!("echo 'go away {MARKER}' >&2; echo 'Basic {encoded}' >&2; exit 1"),
+        );
+        let settings = [
+            ("GIT_CONFIG_COUNT", "1"),
+            ("GIT_CONFIG_KEY_0", key),
+            ("GIT_CONFIG_VALUE_0", value.as_str()),
+            ("FRACTARY_CODEX_REMOTE__TRANSPORT", "native"),
+        ];
+        let output = world
+            .sync_and_search(&[], &settings, &["codex.git/hooks/pre-receive"])
+            .code(5);
+        let shown = "  remote: go away ***";
+        assert!(output.stderr.contains(shown), "{key}: {}", output.stderr);
+    }
+}
+
+#[test]
 fn redirect_gets_no_token_in_any_stage() {
     for stage in [
         Stage::ListToFetch,

@@ -215,7 +215,7 @@ impl GitProcess {
         };
         // The list is replaced even if the header is for another URL: our matching might differ
         // from git's.
-        if !settings.has_authorization_header() {
+        if settings.authorization_headers().next().is_none() {
             return Vec::new();
         }
         tracing::debug!("the token replaces the `Authorization` of git's `http.extraHeader`");

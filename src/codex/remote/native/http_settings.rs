@@ -22,10 +22,13 @@ impl Settings {
         values[forgotten.map_or(0, |at| at + 1)..].to_vec()
     }
 
-    /// Whether any `http.extraHeader`, for whichever URL, authorizes requests.
-    pub(in crate::codex) fn has_authorization_header(&self) -> bool {
-        self.entries().iter().any(|(key, value)| {
-            key.starts_with("http.") && key.ends_with(".extraheader") && is_authorization(value)
+    /// The values of the `Authorization` headers in `http.extraHeader`, for whichever URL.
+    pub(in crate::codex) fn authorization_headers(&self) -> impl Iterator<Item = &str> {
+        let is_header = |key: &str| key.starts_with("http.") && key.ends_with(".extraheader");
+        let headers = self.entries().iter().filter(move |(key, _)| is_header(key));
+        headers.filter_map(|(_, header)| {
+            let (_, value) = header.split_once(':')?;
+            is_authorization(header).then_some(value)
         })
     }
 

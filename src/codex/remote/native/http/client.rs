@@ -13,7 +13,7 @@ use super::message::Head;
 use super::proxy::{self, Proxy};
 use super::{check_settings, trust};
 use crate::codex::git_config::Settings;
-use crate::codex::remote::context::RemoteContext;
+use crate::codex::remote::context::{RemoteContext, SentSecrets};
 use crate::codex::remote::error::{RemoteError, RemoteErrorKind};
 pub(crate) use crate::codex::remote::http_response::retry_after;
 use crate::codex::remote::native::address::Address;
@@ -93,6 +93,7 @@ impl HttpClient {
             },
             environment: environment.clone(),
             credential: None,
+            sent_secrets: SentSecrets::default(),
             configured_url: url.clone(),
             settings: Arc::new(Settings::read(environment)),
             interrupt: interrupt.clone(),

@@ -23,7 +23,6 @@ pub(super) const NETRC_SENT: &str = "the login of `~/.netrc` was sent";
 pub(super) struct Login {
     /// The value of an `Authorization` header.
     header: Secret,
-    password: Secret,
     /// The response of a credential helper, which is sent back to it when the login was accepted or
     /// rejected.
     output: Option<Secret>,
@@ -33,7 +32,6 @@ impl Login {
     fn basic(user: &str, password: &str) -> Self {
         Self {
             header: basic(user.as_bytes(), password.as_bytes()),
-            password: Secret::new(password),
             output: None,
         }
     }
@@ -48,7 +46,6 @@ impl Login {
         let login = match (value("authtype"), value("credential")) {
             (Some(scheme), Some(credential)) => Self {
                 header: Secret::new(format!("{scheme} {credential}")),
-                password: Secret::new(credential),
                 output: None,
             },
             _ => Self::basic(value("username").unwrap_or_default(), value("password")?),
@@ -62,18 +59,6 @@ impl Login {
     /// The value of an `Authorization` header.
     pub(super) fn header(&self) -> Secret {
         self.header.clone()
-    }
-
-    /// Masks the login in `text`.
-    pub(super) fn redacted(&self, text: &str) -> String {
-        let header = self.header.reveal();
-        let encoded = header
-            .split_once(' ')
-            .map_or(header, |(_, encoded)| encoded);
-        [encoded, self.password.reveal()]
-            .into_iter()
-            .filter(|secret| !secret.is_empty())
-            .fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
 
@@ -288,19 +273,5 @@ mod tests {
         let bearer = "capability[]=authtype\nauthtype=Bearer\ncredential=t0ken\n";
         assert_eq!(header(bearer).unwrap(), "Bearer t0ken");
         assert_eq!(header("username=ada\n"), None);
-    }
-
-    #[test]
-    fn login_is_masked() {
-        for login in [
-            Login::basic("ada", "s3cret"),
-            Login::from_helper_output("authtype=Bearer\ncredential=s3cret\n").unwrap(),
-        ] {
-            let header = login.header();
-            let (scheme, _) = header.reveal().split_once(' ').unwrap();
-            let text = format!("s3cret and {}", header.reveal());
-            assert_eq!(login.redacted(&text), format!("*** and {scheme} ***"));
-            assert!(!format!("{login:?}").contains("s3cret"));
-        }
     }
 }

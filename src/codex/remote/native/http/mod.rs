@@ -274,7 +274,9 @@ impl Http {
                 has_sent = true;
             }
             self.login = self.logins.next(&challenges)?;
-            if self.login.is_some() {
+            if let Some(login) = &self.login {
+                let secrets = &self.context.sent_secrets;
+                secrets.add_authorization(login.header().reveal());
                 return Ok(());
             }
             // With a Kerberos ticket, git needs no login.
@@ -429,14 +431,6 @@ impl Http {
         }
     }
 
-    /// Masks credentials, as servers may repeat the request in an error response.
-    fn redacted(&self, text: &str) -> String {
-        let text = self.context.redacted_line(text);
-        self.login
-            .as_ref()
-            .map_or(text.clone(), |login| login.redacted(&text))
-    }
-
     /// Describes a response: its status, and its body if that is plain text.
     fn quote(&mut self, head: &Head, is_whole: bool) -> Vec<String> {
         let mut lines = vec![format!("the server responded with status {}", head.status)];
@@ -452,7 +446,7 @@ impl Http {
         self.connection = is_reusable.then_some(connection);
         let content_type = head.header("content-type").unwrap_or_default();
         if content_type.to_ascii_lowercase().starts_with("text/plain") {
-            let text = self.redacted(&String::from_utf8_lossy(&text));
+            let text = self.context.redacted_line(&String::from_utf8_lossy(&text));
             let words = text
                 .lines()
                 .map(str::trim_end)

@@ -49,6 +49,10 @@ pub(super) fn choose(address: &Address, context: &RemoteContext) -> Result<Optio
         let login = Helper::new(&proxy.address, Some(&user), context).fill(&[])?;
         proxy.authorization = login.as_ref().map(Login::header);
     }
+    if let Some(authorization) = &proxy.authorization {
+        let secrets = &context.sent_secrets;
+        secrets.add_authorization(authorization.reveal());
+    }
     Ok(Some(proxy))
 }
 
