@@ -44,6 +44,10 @@ pub(crate) const LISTS: [&[&str]; 2] = [&["sync", "to_codex"], &["sync", "from_c
 /// The keys at the top of a file without a section `codex` that are read.
 const FLAT_KEYS: [&str; 5] = ["organization", "codex_repo", "project", "sync", "remotes"];
 
+/// The keys that the older tool does not have and that decide what is published, and where. Without a
+/// section `codex`, they are an error: a run would publish something else.
+const NEVER_FLAT: [&str; 4] = ["remote", "projects", "workspace", "push"];
+
 /// Triples of a key, an older value, and the value it is read as.
 pub(crate) const RENAMED_VALUES: [(&[&str], &str, &str); 1] =
     [(&["remote", "transport"], "libgit2", "native")];
@@ -101,10 +105,20 @@ pub(super) fn is_flat(document: &Node) -> bool {
 }
 
 /// Removes the keys of other tools from such a file.
-pub(super) fn keep_flat_keys(document: &mut Node) {
+pub(super) fn keep_flat_keys(document: &mut Node) -> Result<(), Problem> {
+    for key in NEVER_FLAT {
+        if let Some(node) = document.get(&[key]) {
+            let message = format!("`{key}` is only read in the section `codex`");
+            return Err(Problem::new(message)
+                .key(key)
+                .at(&node.at)
+                .hint("write the keys below `codex:`"));
+        }
+    }
     if let Some(map) = document.as_map_mut() {
         map.retain(|name, _| FLAT_KEYS.contains(&name.as_str()));
     }
+    Ok(())
 }
 
 /// The warning about such a file.

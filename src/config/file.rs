@@ -91,7 +91,7 @@ fn section_of(document: Option<Node>) -> Result<Option<CodexSection>, Problem> {
     }
     match document.remove(&["codex"]) {
         None if compat::is_flat(&document) => {
-            compat::keep_flat_keys(&mut document);
+            compat::keep_flat_keys(&mut document)?;
             Ok(Some(CodexSection {
                 tree: document,
                 is_flat: true,

@@ -163,6 +163,17 @@ fn flat_file_is_read_and_sections_of_other_tools_are_not() {
         "organization: acme\nwork: { project: x }\n",
     );
     sandbox.run(&["config-validate"]).code(3);
+
+    // A run without these keys would publish something else, or to somewhere else.
+    for key in ["remote: { url: ../codex.git }", "projects: { a: {} }"] {
+        let text = format!("{flat}{key}\n");
+        sandbox.write("ws/.fractary/config.yaml", text);
+        let rejected = sandbox.run(&["config-validate"]).code(3).stderr;
+        assert!(
+            rejected.contains("is only read in the section `codex`"),
+            "{rejected}"
+        );
+    }
 }
 
 #[test]
