@@ -49,6 +49,9 @@ pub struct ProjectPlan {
     /// The files that others have changed in the codex since the project was last synced, and that
     /// the plan overwrites or deletes.
     pub drift: Vec<OthersChange>,
+    /// The number of files that the plan overwrites or deletes although no sync of the project has ever
+    /// published one.
+    pub foreign: usize,
     /// For `retire`: the files that are kept because no sync of the project has published them.
     pub kept: Vec<OthersChange>,
 }

@@ -200,6 +200,30 @@ fn project_is_withheld_if_its_drift_cannot_be_known() {
     }
 }
 
+#[test]
+fn first_sync_counts_the_files_of_others_that_it_overwrites() {
+    let world = World::builder().files(&[("alpha/docs/a.md", "a")]).build();
+    world.correct("a");
+    world.correct("b");
+    let warning = |arguments: &[&str]| {
+        let document = world.run(arguments).code(0).json();
+        let messages = document["warnings"].as_array().unwrap().iter();
+        let messages = messages.map(|warning| warning["message"].as_str().unwrap().to_owned());
+        messages.collect::<Vec<_>>().join("\n")
+    };
+    for (arguments, fate) in [
+        (&["sync", "--dry-run", "--json"][..], "would be"),
+        (&["sync", "--json"], "were"),
+    ] {
+        let expected = format!(
+            "this is the first sync of the project: 2 files of others in `projects/alpha` {fate} overwritten or deleted (their versions stay in the history)"
+        );
+        assert_eq!(warning(arguments), expected);
+    }
+    world.edit_source("a", "changed");
+    assert_eq!(warning(&["sync", "--json"]), "");
+}
+
 /// Runs that do not overwrite a file of others say nothing about who has made it: the run that would
 /// overwrite it finds the drift all the same.
 #[test]

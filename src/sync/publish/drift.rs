@@ -22,10 +22,11 @@ use crate::object::ObjectId;
 use crate::outcome::{ProjectOutcome, ProjectReport, SyncError, Warning, WarningSubject};
 use crate::paths::escaped;
 use crate::plan::{Decision, Entry, Listing, OthersChange, ProjectPlan, Withheld};
-use crate::state::{Drifted, State};
+use crate::state::{Drifted, Recorded, State};
 use crate::sync::remote_session::RemoteSession;
 use crate::sync::request::{SyncRequest, Task};
 use crate::sync::search_depths::search_depths;
+use crate::text::pluralize;
 
 /// The number of depths up to which the history is searched if drift is only a warning.
 const BOUNDED_SEARCH: usize = 2;
@@ -34,8 +35,21 @@ const BOUNDED_SEARCH: usize = 2;
 enum ProjectDrift {
     /// The drifted files, and the commit of the project's last sync.
     Known(Drifted, Option<ObjectId>),
-    /// Why the files at the time of the last sync are not known.
-    Unknown(String),
+    /// The files at the time of the last sync are not known.
+    Unknown {
+        reason: String,
+        /// Whether this is certainly the first sync of the project.
+        is_first: bool,
+    },
+}
+
+impl ProjectDrift {
+    fn unknown(reason: impl Into<String>) -> Self {
+        Self::Unknown {
+            reason: reason.into(),
+            is_first: false,
+        }
+    }
 }
 
 /// The values that drift is found from.
@@ -70,8 +84,8 @@ impl DriftSearch<'_> {
             };
             let (changes, since) = match drift {
                 ProjectDrift::Known(changes, since) => (changes, since),
-                ProjectDrift::Unknown(reason) => {
-                    self.add_unknown_drift(index, decision, reason);
+                ProjectDrift::Unknown { reason, is_first } => {
+                    self.add_unknown_drift(index, decision, reason, is_first);
                     continue;
                 }
             };
@@ -88,13 +102,22 @@ impl DriftSearch<'_> {
         Ok(all)
     }
 
-    /// Withholds a project whose drift is not known if its drift would withhold it.
-    fn add_unknown_drift(&self, index: usize, decision: &mut Decision, reason: String) {
+    /// Withholds a project whose drift is not known if its drift would withhold it. Otherwise, the
+    /// first sync of a project counts the files that it overwrites.
+    fn add_unknown_drift(
+        &self,
+        index: usize,
+        decision: &mut Decision,
+        reason: String,
+        is_first: bool,
+    ) {
         let project = self.request.projects[index];
         tracing::debug!(project = %project.name, reason, "the drift is not known");
+        let count = decision.plan().overwritten().count();
         if project.on_drift == OnDrift::Withhold {
-            let count = decision.plan().overwritten().count();
             decision.withhold(Withheld::UnknownDrift { count, reason });
+        } else if is_first {
+            plan_of(decision).foreign = count;
         }
     }
 
@@ -131,15 +154,17 @@ impl DriftSearch<'_> {
         let mut unrecorded = Vec::new();
         for (index, plan, recorded) in recorded {
             let listing = &listings[&index];
-            match recorded {
+            let is_known = |recorded: &Recorded| {
+                let mut overwritten = plan.overwritten();
+                withholds(index) || !overwritten.any(|path| recorded.unknown.contains(path))
+            };
+            match recorded.filter(is_known) {
                 Some(recorded) => {
-                    // The history shows who has made an unknown file. Only a search without a limit
+                    // The history shows who has made an unknown file. Only the search without a limit
                     // is sure to find it.
-                    let is_open =
-                        |path: &BString| withholds(index) && recorded.unknown.contains(path);
-                    let drifted = plan.drifted(listing, |path| match is_open(path) {
-                        true => None,
-                        false => recorded.synced(path),
+                    let drifted = plan.drifted(listing, |path| {
+                        let is_known = !recorded.unknown.contains(path);
+                        is_known.then(|| recorded.synced(path)).flatten()
                     });
                     found.insert(index, ProjectDrift::Known(drifted, recorded.tip));
                 }
@@ -162,8 +187,7 @@ impl DriftSearch<'_> {
             return Ok(BTreeMap::new());
         }
         let unknown = |reason: &str| {
-            let drift =
-                |(index, ..): &(usize, _, _)| (*index, ProjectDrift::Unknown(reason.to_owned()));
+            let drift = |(index, ..): &(usize, _, _)| (*index, ProjectDrift::unknown(reason));
             projects.iter().map(drift).collect()
         };
         if !self.request.workspace.commit.trailers {
@@ -190,7 +214,11 @@ impl DriftSearch<'_> {
                     true => "the history of the codex that was read has no sync of the project",
                     false => "the history of the codex has no sync of the project",
                 };
-                found.insert(*index, ProjectDrift::Unknown(reason.to_owned()));
+                let drift = ProjectDrift::Unknown {
+                    reason: reason.to_owned(),
+                    is_first: !syncs.is_cut,
+                };
+                found.insert(*index, drift);
                 continue;
             }
             let Some(sync) = syncs.before_others(self.name(*index)) else {
@@ -203,7 +231,7 @@ impl DriftSearch<'_> {
             let tree = match known(tree)? {
                 Ok(tree) => tree,
                 Err(reason) => {
-                    found.insert(*index, ProjectDrift::Unknown(reason));
+                    found.insert(*index, ProjectDrift::unknown(reason));
                     continue;
                 }
             };
@@ -303,12 +331,15 @@ pub(super) fn add_recorded_drift(
 /// Adds drift to the plan of a project, and withholds it if `on_drift` says so.
 fn add_drift(decision: &mut Decision, found: Vec<OthersChange>, on_drift: OnDrift) {
     let count = found.len();
-    let plan = match decision {
-        Decision::UpToDate(plan) | Decision::Ready(plan) | Decision::Withheld(plan, _) => plan,
-    };
-    plan.drift = found;
+    plan_of(decision).drift = found;
     if on_drift == OnDrift::Withhold {
         decision.withhold(Withheld::Drift { count });
+    }
+}
+
+fn plan_of(decision: &mut Decision) -> &mut ProjectPlan {
+    match decision {
+        Decision::UpToDate(plan) | Decision::Ready(plan) | Decision::Withheld(plan, _) => plan,
     }
 }
 
@@ -321,29 +352,42 @@ pub(super) fn warn_of_drift(
     let (Some(plan), Some(to)) = (&report.plan, &report.to) else {
         return;
     };
-    let fate = fate_of_drift(report);
+    let fate = fate_of_drift(report, false);
     for change in &plan.drift {
         let message = format!("{}; it {fate}", change.description(to));
         request.warn_about(warnings, &report.name, WarningSubject::Drift, message);
     }
+    if plan.foreign > 0 {
+        let fate = fate_of_drift(report, plan.foreign > 1);
+        let message = format!(
+            "this is the first sync of the project: {} of others in `{to}` {fate}",
+            pluralize(plan.foreign, "file")
+        );
+        request.warn_about(warnings, &report.name, WarningSubject::Drift, message);
+    }
 }
 
-/// What a run has done to the files of a project that its plan overwrites.
-fn fate_of_drift(report: &ProjectReport) -> String {
+/// What a run has done to a file of a project that its plan overwrites or deletes, or to `several`.
+fn fate_of_drift(report: &ProjectReport, several: bool) -> String {
+    let choose = |one, other| if several { other } else { one };
     let verb = match &report.outcome {
         ProjectOutcome::Withheld(_) | ProjectOutcome::PullRequestClosed { .. } => {
-            return "is kept".to_owned();
+            return choose("is kept", "are kept").to_owned();
         }
         ProjectOutcome::Synced(_) | ProjectOutcome::Proposed(_) | ProjectOutcome::PushedOnly(_) => {
-            "was overwritten"
+            choose("was overwritten", "were overwritten or deleted")
         }
-        ProjectOutcome::Sent(_) => "may have been overwritten",
-        _ => "would be overwritten",
+        ProjectOutcome::Sent(_) => choose(
+            "may have been overwritten",
+            "may have been overwritten or deleted",
+        ),
+        _ => choose("would be overwritten", "would be overwritten or deleted"),
     };
     let branch = report.sync_branch.as_ref();
     let branch = branch.map(|branch| format!(" in `{}`", escaped(branch.as_bytes())));
     let branch = branch.unwrap_or_default();
-    format!("{verb}{branch} (its version stays in the history)")
+    let versions = choose("its version stays", "their versions stay");
+    format!("{verb}{branch} ({versions} in the history)")
 }
 
 /// The result of a search of the history, or why it failed. The sync itself does not need it.
