@@ -602,11 +602,13 @@ impl RemoteSession {
         mut depths: impl Iterator<Item = u32>,
     ) -> Result<Origins, SyncError> {
         let store = self.store();
-        let history = PathHistory {
-            read_commit: &|id| store.read_commit(id),
-            read_tree: &|id| store.read_tree(id),
-        };
         loop {
+            // A fetch adds packs.
+            let contents = store.contents();
+            let history = PathHistory {
+                read_commit: &|id| contents.read_commit(id),
+                read_tree: &|id| contents.read_tree(id),
+            };
             let origins = history.origins(tips, files);
             let origins = origins.map_err(StoreError::from)?;
             let depth = depths.next().filter(|_| origins.is_cut);

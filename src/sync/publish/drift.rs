@@ -15,10 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use bstr::{BString, ByteSlice};
 use rayon::prelude::*;
 
+use crate::codex::objects::path_history::Origins;
 use crate::codex::objects::tree::entry_at;
 use crate::config::OnDrift;
 use crate::interrupt::Interrupted;
-use crate::object::ObjectId;
+use crate::object::{Mode, ObjectId};
 use crate::outcome::{ProjectOutcome, ProjectReport, SyncError, Warning, WarningSubject};
 use crate::paths::escaped;
 use crate::plan::{Decision, Entry, Listing, OthersChange, ProjectPlan, Withheld};
@@ -78,7 +79,9 @@ impl DriftSearch<'_> {
         {
             return Ok(all);
         }
-        for (index, drift) in self.drifted(listings, decisions)? {
+        let drifts = self.drifted(listings, decisions)?;
+        let origins = self.origins(&drifts, listings)?;
+        for (index, drift) in drifts {
             let Some(decision) = decisions.get_mut(&index) else {
                 continue;
             };
@@ -89,8 +92,7 @@ impl DriftSearch<'_> {
                     continue;
                 }
             };
-            let listing = &listings[&index];
-            let found = self.others_changes(index, &changes, listing, since)?;
+            let found = self.others_changes(index, &changes, &origins, since);
             if found.is_empty() {
                 continue;
             }
@@ -239,13 +241,16 @@ impl DriftSearch<'_> {
             let directory = sync.directory.as_ref().unwrap_or(to);
             let store = self.session.store();
             let read = |id| store.read_tree(id);
+            // The trees above are large if there are many projects.
+            let directory = entry_at(&read, tree, directory.as_bstr()).ok().flatten();
+            let directory = directory.filter(|(mode, _)| *mode == Mode::Directory);
             let synced = |path: &BString| {
                 if sync.is_mixed {
                     // It is unknown who has made which version.
                     return None;
                 }
-                let path = directory.join(path.as_bstr());
-                let entry = entry_at(&read, tree, path.as_bstr()).ok().flatten();
+                let (_, directory) = directory?;
+                let entry = entry_at(&read, directory, path.as_bstr()).ok().flatten();
                 entry.map(|(mode, id)| Entry { mode, id })
             };
             let drifted = plan.drifted(listing, synced);
@@ -254,32 +259,55 @@ impl DriftSearch<'_> {
         Ok(found)
     }
 
+    /// Finds the commits that have made the drifted files. One search finds those of all projects: it
+    /// reads each commit once.
+    fn origins(
+        &self,
+        drifts: &BTreeMap<usize, ProjectDrift>,
+        listings: &BTreeMap<usize, Listing>,
+    ) -> Result<Origins, Interrupted> {
+        let mut files = BTreeMap::new();
+        let mut projects = Vec::new();
+        for (index, drift) in drifts {
+            let ProjectDrift::Known(drifted, _) = drift else {
+                continue;
+            };
+            let (project, listing) = (self.request.projects[*index], &listings[index]);
+            let present = drifted.keys();
+            files.extend(present.filter_map(|path| {
+                let entry = *listing.entries.get(path)?;
+                Some((project.to.join(path.as_bstr()), entry))
+            }));
+            projects.push(*index);
+        }
+        if files.is_empty() {
+            return Ok(Origins::default());
+        }
+
+        let tips = self.session.tips_of_listing(self.target, self.merged);
+        let depths = self.depths(projects.into_iter());
+        let origins = self
+            .session
+            .origins(self.request, self.target, (&tips, &files), depths);
+        Ok(known(origins)?.unwrap_or_default())
+    }
+
     /// Describes the changes of a project's files, without those that were made by a sync of the
     /// project, for example on another machine.
     fn others_changes(
         &self,
         index: usize,
         drifted: &Drifted,
-        listing: &Listing,
+        origins: &Origins,
         since: Option<ObjectId>,
-    ) -> Result<Vec<OthersChange>, Interrupted> {
+    ) -> Vec<OthersChange> {
         let project = self.request.projects[index];
         let in_codex = |path: &BString| project.to.join(path.as_bstr());
-        let present = drifted.keys();
-        let files = present.filter_map(|path| Some((in_codex(path), *listing.entries.get(path)?)));
-        let tips = self.session.tips_of_listing(self.target, self.merged);
-        let origins = self.session.origins(
-            self.request,
-            self.target,
-            (&tips, &files.collect()),
-            self.depths([index].into_iter()),
-        );
-        let origins = known(origins)?.unwrap_or_default();
         let name = project.name.as_str();
         let others = drifted
             .keys()
             .filter(|path| !origins.is_published(in_codex(path).as_bstr(), name));
-        Ok(others
+        others
             .map(|path| {
                 let origin = origins.of(in_codex(path).as_bstr());
                 let known =
@@ -289,7 +317,7 @@ impl DriftSearch<'_> {
                     ..known
                 }
             })
-            .collect())
+            .collect()
     }
 
     fn name(&self, index: usize) -> &str {
