@@ -246,6 +246,16 @@ fn drift_in_the_codex_withholds_a_project_with_a_sync_branch() {
             assert_eq!(world.tip_of(SYNC), tip);
         }
 
+        // The change is taken over into the sources.
+        world.edit("alpha", "theirs");
+        world.sync_all(&[]).code(0);
+        assert_eq!(world.file_on(SYNC, "projects/alpha/README.md"), "theirs");
+        world.assert_merges(SYNC);
+
+        let theirs = ("100644", "projects/alpha/README.md", "theirs again");
+        world.codex.commit(&[theirs], &[]);
+        world.edit("alpha", "alpha");
+        world.sync_all(&[]).code(1);
         let overwrite = ["--config", "sync.on_drift=overwrite"];
         world.sync_all(&overwrite).code(0);
         assert_eq!(world.file_on(SYNC, "projects/alpha/README.md"), "alpha");
