@@ -88,38 +88,22 @@ impl Recorded {
 }
 
 impl State {
-    /// The records of the workspace's remote and branch, and of `sync_branch` if there is one.
-    pub(crate) fn of(workspace: &Workspace, sync_branch: Option<&str>) -> Self {
-        let remote = &workspace.remote;
-        Self::new(
-            (&workspace.state_dir, &workspace.root),
-            &remote.url.for_git(),
-            remote.branch.as_deref(),
-            sync_branch,
-        )
-    }
-
-    /// The records below `state_dir` of the workspace at `root`, for the remote at `url`, a URL
-    /// without secrets, for the configured branch, or `None` for the remote's default branch, and for
-    /// a sync branch.
+    /// The records of the workspace for its remote and branch, and for `sync_branch` if there is one.
     ///
     /// Other workspaces can publish to the same codex. What their syncs have left is not what a sync
     /// of this one has left.
-    fn new(
-        (state_dir, root): (&Path, &Path),
-        url: &str,
-        branch: Option<&str>,
-        sync_branch: Option<&str>,
-    ) -> Self {
-        let branch = branch.unwrap_or_default();
-        let mut key = bytes_of(&resolved(root)).into_owned();
+    pub(crate) fn of(workspace: &Workspace, sync_branch: Option<&str>) -> Self {
+        let remote = &workspace.remote;
+        let url = remote.url.for_git();
+        let branch = remote.branch.as_deref().unwrap_or_default();
+        let mut key = bytes_of(&resolved(&workspace.root)).into_owned();
         key.extend_from_slice(format!("\n{url}\n{branch}").as_bytes());
         if let Some(sync_branch) = sync_branch {
             key.extend_from_slice(format!("\n{sync_branch}").as_bytes());
         }
-        let key = hash(Kind::Blob, &key);
+        let name = hash(Kind::Blob, &key).to_string();
         Self {
-            records: RecordDirectory::new(state_dir.join("codex").join(key.to_string())),
+            records: RecordDirectory::new(workspace.state_dir.join("codex").join(name)),
         }
     }
 

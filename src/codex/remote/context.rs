@@ -185,9 +185,8 @@ impl RemoteContext {
     }
 }
 
-/// The secrets that were sent to servers and that are not of the configuration: the logins of git's
-/// credential helpers and of its netrc file, and headers of git's configuration. Servers may repeat
-/// them.
+/// The secrets that were sent to servers and that come from git: the logins of credential helpers and
+/// of `~/.netrc`, and `http.extraHeader`. Servers may repeat them.
 #[derive(Clone, Default)]
 pub(in crate::codex) struct SentSecrets(Arc<Mutex<Vec<Secret>>>);
 

@@ -151,14 +151,13 @@ impl DriftSearch<'_> {
             })
             .collect();
 
-        let withholds = |index: usize| request.projects[index].on_drift == OnDrift::Withhold;
         let mut found = BTreeMap::new();
         let mut unrecorded = Vec::new();
         for (index, plan, recorded) in recorded {
             let listing = &listings[&index];
             let is_known = |recorded: &Recorded| {
                 let mut overwritten = plan.overwritten();
-                withholds(index) || !overwritten.any(|path| recorded.unknown.contains(path))
+                self.withholds(index) || !overwritten.any(|path| recorded.unknown.contains(path))
             };
             match recorded.filter(is_known) {
                 Some(recorded) => {
@@ -324,10 +323,14 @@ impl DriftSearch<'_> {
         self.request.projects[index].name.as_str()
     }
 
+    /// Whether drift withholds a project.
+    fn withholds(&self, index: usize) -> bool {
+        self.request.projects[index].on_drift == OnDrift::Withhold
+    }
+
     /// The depths up to which the history is searched for these projects.
     fn depths(&self, mut projects: impl Iterator<Item = usize>) -> impl Iterator<Item = u32> {
-        let withholds = |index: usize| self.request.projects[index].on_drift == OnDrift::Withhold;
-        let count = match projects.any(withholds) {
+        let count = match projects.any(|index| self.withholds(index)) {
             true => usize::MAX,
             false => BOUNDED_SEARCH,
         };
