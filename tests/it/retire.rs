@@ -414,6 +414,33 @@ fn sync_branch_and_pull_request_are_used() {
     assert_eq!(hosted.world.codex.tip(), before);
 }
 
+/// The sync branch and the branch of the codex have both changed a file: that of others is kept.
+#[test]
+fn changes_of_others_that_a_sync_branch_lacks_are_kept() {
+    for (projects, command, directory) in [
+        ("{ beta: {} }", &["retire", "alpha"][..], "alpha"),
+        (
+            "{ beta: {}, gamma: { root: alpha } }",
+            &["rename", "alpha", "gamma"],
+            "gamma",
+        ),
+    ] {
+        let world = synced("");
+        world.sandbox.write("ws/alpha/README.md", "ours");
+        world
+            .run(&["sync", "--all", "--push-mode", "branch"])
+            .code(0);
+        let theirs = ("100644", "projects/alpha/README.md", "corrected by Bob");
+        world.codex.commit(&[theirs], &[]);
+
+        world.configure(projects);
+        let options = ["--yes", "--push-mode", "branch"];
+        world.run(&[command, &options].concat()).code(0);
+        let path = format!("{BRANCH}:projects/{directory}/README.md");
+        assert_eq!(world.codex.git(&["show", &path]), "corrected by Bob");
+    }
+}
+
 #[test]
 fn cache_drops_the_files_of_a_retired_project() {
     let world = synced("");

@@ -274,4 +274,14 @@ mod tests {
         assert_eq!(header(bearer).unwrap(), "Bearer t0ken");
         assert_eq!(header("username=ada\n"), None);
     }
+
+    #[test]
+    fn debug_output_does_not_show_a_login() {
+        for login in [
+            Login::basic("ada", "s3cret"),
+            Login::from_helper_output("authtype=Bearer\ncredential=s3cret\n").unwrap(),
+        ] {
+            assert!(!format!("{login:?}").contains("s3cret"));
+        }
+    }
 }
